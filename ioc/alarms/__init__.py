@@ -1,0 +1,1 @@
+"""Rules on arrays, the alarm lifecycle, and root cause."""

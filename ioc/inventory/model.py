@@ -1,0 +1,109 @@
+"""What exists: sites, the assets on them and the spans between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+
+from ioc.errors import InventoryError
+
+Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Attribute = str | float | int | bool
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A place: a mast with its mains, battery and shelter, or a data centre.
+
+    ``core`` marks a place the network hangs on: what cannot reach one over spans is cut off.
+    """
+
+    id: Identifier
+    name: str
+    commune: str
+    lat: Latitude
+    lon: Longitude
+    core: bool = False
+
+
+class Asset(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that sends telemetry.
+
+    ``commune`` is the official code. A span joins ``site`` (its A end) and ``far_site`` (its B
+    end); every other asset stands on ``site``. ``depends_on`` names assets it cannot do without.
+    ``population`` is how many people it serves. ``simulated`` assets are driven by the simulators;
+    ``synthetic`` ones do not exist.
+    """
+
+    id: Identifier
+    kind: str
+    name: str
+    province: str
+    commune: str
+    site: Identifier
+    lat: Latitude
+    lon: Longitude
+    operator: str = ""
+    far_site: str = ""
+    depends_on: tuple[str, ...] = ()
+    population: int = 0
+    length_km: float = 0.0
+    simulated: bool = False
+    synthetic: bool = False
+    attributes: dict[str, Attribute] = {}
+
+
+class Inventory:
+    """The sites and assets in force, by id. Changed only through ``apply``."""
+
+    def __init__(self, sites: Iterable[Site] = (), assets: Iterable[Asset] = ()) -> None:
+        self.sites: dict[str, Site] = {site.id: site for site in sites}
+        self.assets: dict[str, Asset] = {asset.id: asset for asset in assets}
+        self.version = 0
+
+    def apply(
+        self, *, sites: Iterable[Site] = (), add: Iterable[Asset] = (), retire: Iterable[str] = ()
+    ) -> None:
+        """Add or replace sites and assets, then take out the retired. Checked by the caller."""
+        for site in sites:
+            self.sites[site.id] = site
+        for asset in add:
+            self.assets[asset.id] = asset
+        for asset_id in retire:
+            self.assets.pop(asset_id, None)
+        self.version += 1
+
+    def check(
+        self,
+        *,
+        kinds: Iterable[str],
+        sites: Iterable[Site] = (),
+        add: Iterable[Asset] = (),
+        retire: Iterable[str] = (),
+    ) -> None:
+        """Raise ``InventoryError`` naming every fault ``apply`` would bring in."""
+        faults: list[str] = []
+        sites, add, known_kinds = list(sites), list(add), set(kinds)
+        known_sites = self.sites.keys() | {site.id for site in sites}
+        for asset in add:
+            if asset.kind not in known_kinds:
+                faults.append(
+                    f"asset {asset.id}: kind {asset.kind!r}: not in the catalog, expected one of "
+                    + ", ".join(sorted(known_kinds))
+                )
+            known = self.assets.get(asset.id)
+            if known is not None and known.kind != asset.kind:
+                faults.append(
+                    f"asset {asset.id}: kind {asset.kind!r}: is a {known.kind}; retire it first"
+                )
+            for field, site in (("site", asset.site), ("far_site", asset.far_site)):
+                if site and site not in known_sites:
+                    faults.append(f"asset {asset.id}: {field} {site!r}: no such site")
+        for asset_id in retire:
+            if asset_id not in self.assets:
+                faults.append(f"asset {asset_id}: retire: no such asset")
+        if faults:
+            raise InventoryError("\n".join(faults))

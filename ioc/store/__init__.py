@@ -1,0 +1,6 @@
+"""Time series: a port, DuckDB (embedded) or InfluxDB behind it."""
+
+from ioc.store.port import RejectedPoint, Row, Store
+from ioc.store.query import Aggregate, Answer, Column, Query, Tag
+
+__all__ = ["Aggregate", "Answer", "Column", "Query", "RejectedPoint", "Row", "Store", "Tag"]
