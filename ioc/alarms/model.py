@@ -34,8 +34,8 @@ class Alarm(msgspec.Struct, kw_only=True):
 
     ``source`` is the rule's id, or "device" for an alarm of the equipment (``external_id`` is then
     its own id). ``object`` is the part of the asset ("cell-2"), "" for the whole. ``parent`` names
-    the root alarm that explains this one: while it stands, this one is ``suppressed`` (not notified,
-    still monitored). ``impact`` is set on a root.
+    the root alarm that explains this one: while it stands, this one is ``suppressed`` (not
+    notified, still monitored). ``impact`` is set on a root.
     """
 
     id: str

@@ -83,12 +83,16 @@ class Threshold(_Strict):
         down = self.below is not None and self.above is None and self.clear_below is None
         if up == down:
             raise ValueError("give above (with clear_below) or below (with clear_above)")
-        if self.above is not None and self.clear_below is not None:
-            if self.clear_below > self.above:
-                raise ValueError("clear_below must not be greater than above")
-        if self.below is not None and self.clear_above is not None:
-            if self.clear_above < self.below:
-                raise ValueError("clear_above must not be less than below")
+        if (
+            self.above is not None
+            and (self.above if self.clear_below is None else self.clear_below) > self.above
+        ):
+            raise ValueError("clear_below must not be greater than above")
+        if (
+            self.below is not None
+            and (self.below if self.clear_above is None else self.clear_above) < self.below
+        ):
+            raise ValueError("clear_above must not be less than below")
         return self
 
 
@@ -168,9 +172,9 @@ class Kind(_Strict):
             if name in RESERVED:
                 raise ValueError(f"metric {name}: the name is reserved")
         for rule in self.rules:
-            name = getattr(rule.when, "metric", None)
-            if name is None:
+            if isinstance(rule.when, NoData):
                 continue
+            name = rule.when.metric
             metric = self.metrics.get(name)
             if metric is None:
                 raise ValueError(f"rule {rule.id}: no metric {name!r} in this kind")

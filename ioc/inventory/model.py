@@ -102,8 +102,10 @@ class Inventory:
             for field, site in (("site", asset.site), ("far_site", asset.far_site)):
                 if site and site not in known_sites:
                     faults.append(f"asset {asset.id}: {field} {site!r}: no such site")
-        for asset_id in retire:
-            if asset_id not in self.assets:
-                faults.append(f"asset {asset_id}: retire: no such asset")
+        faults += [
+            f"asset {asset_id}: retire: no such asset"
+            for asset_id in retire
+            if asset_id not in self.assets
+        ]
         if faults:
             raise InventoryError("\n".join(faults))

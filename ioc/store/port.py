@@ -48,7 +48,8 @@ class Store(Protocol):
         """Store rows and measures, and that the journal is stored up to ``position``.
 
         Writing the same rows again changes nothing: (asset, ``time_us``) is their identity. Returns
-        the points the store will never take. Raises ``StoreUnavailableError`` with nothing promised.
+        the points the store will never take. Raises ``StoreUnavailableError`` with nothing
+        promised.
         """
         ...
 
