@@ -62,6 +62,7 @@ class Inventory:
     def __init__(self, sites: Iterable[Site] = (), assets: Iterable[Asset] = ()) -> None:
         self.sites: dict[str, Site] = {site.id: site for site in sites}
         self.assets: dict[str, Asset] = {asset.id: asset for asset in assets}
+        self.retired: dict[str, Asset] = {}
         self.version = 0
 
     def apply(
@@ -72,9 +73,16 @@ class Inventory:
             self.sites[site.id] = site
         for asset in add:
             self.assets[asset.id] = asset
+            self.retired.pop(asset.id, None)
         for asset_id in retire:
-            self.assets.pop(asset_id, None)
+            gone = self.assets.pop(asset_id, None)
+            if gone is not None:
+                self.retired[asset_id] = gone
         self.version += 1
+
+    def find(self, asset_id: str) -> Asset | None:
+        """An asset in force or retired, for readings that still wait to be stored."""
+        return self.assets.get(asset_id) or self.retired.get(asset_id)
 
     def check(
         self,
