@@ -96,7 +96,7 @@ async def _keep(stage: Stage, health: StageHealth, clock: Clock) -> None:
         except asyncio.CancelledError:
             health.state, health.ready = "stopped", False
             raise
-        except Exception as error:  # noqa: BLE001  # the supervisor's whole purpose
+        except Exception as error:  # the supervisor's whole purpose
             health.failed(error, at_ms=clock.now_ms())
             log.exception("stage failed", stage=health.name)
         else:
