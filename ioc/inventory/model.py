@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -57,13 +59,18 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Inventory:
-    """The sites and assets in force, by id. Changed only through ``apply``."""
+    """The sites and assets in force, by id. Changed only through ``apply``.
+
+    ``changing`` is held from the check of a change until it is applied. ``version`` grows by one
+    with each change.
+    """
 
     def __init__(self, sites: Iterable[Site] = (), assets: Iterable[Asset] = ()) -> None:
         self.sites: dict[str, Site] = {site.id: site for site in sites}
         self.assets: dict[str, Asset] = {asset.id: asset for asset in assets}
         self.retired: dict[str, Asset] = {}
         self.version = 0
+        self.changing = asyncio.Lock()
 
     def apply(
         self, *, sites: Iterable[Site] = (), add: Iterable[Asset] = (), retire: Iterable[str] = ()
@@ -93,9 +100,18 @@ class Inventory:
         retire: Iterable[str] = (),
     ) -> None:
         """Raise ``InventoryError`` naming every fault ``apply`` would bring in."""
-        faults: list[str] = []
-        sites, add, known_kinds = list(sites), list(add), set(kinds)
+        sites, add, retire, known_kinds = list(sites), list(add), list(retire), set(kinds)
         known_sites = self.sites.keys() | {site.id for site in sites}
+        known_assets = (self.assets.keys() | {asset.id for asset in add}) - set(retire)
+        faults = [
+            f"{what} {id_}: given {times} times"
+            for what, ids in (
+                ("site", [site.id for site in sites]),
+                ("asset", [asset.id for asset in add] + retire),
+            )
+            for id_, times in Counter(ids).items()
+            if times > 1
+        ]
         for asset in add:
             if asset.kind not in known_kinds:
                 faults.append(
@@ -107,9 +123,12 @@ class Inventory:
                 faults.append(
                     f"asset {asset.id}: kind {asset.kind!r}: is a {known.kind}; retire it first"
                 )
-            for field, site in (("site", asset.site), ("far_site", asset.far_site)):
-                if site and site not in known_sites:
-                    faults.append(f"asset {asset.id}: {field} {site!r}: no such site")
+            faults += _misplaced(asset, known_sites)
+            faults += [
+                f"asset {asset.id}: depends_on {other!r}: no such asset"
+                for other in asset.depends_on
+                if other not in known_assets
+            ]
         faults += [
             f"asset {asset_id}: retire: no such asset"
             for asset_id in retire
@@ -117,3 +136,19 @@ class Inventory:
         ]
         if faults:
             raise InventoryError("\n".join(faults))
+
+
+def _misplaced(asset: Asset, known_sites: set[str]) -> list[str]:
+    """What is wrong with the sites that an asset names."""
+    faults = [
+        f"asset {asset.id}: {field} {site!r}: no such site"
+        for field, site in (("site", asset.site), ("far_site", asset.far_site))
+        if site and site not in known_sites
+    ]
+    if not asset.site:
+        faults.append(f"asset {asset.id}: site: is empty")
+    if asset.kind == "span" and asset.far_site in ("", asset.site):
+        faults.append(f"asset {asset.id}: far_site {asset.far_site!r}: a span joins two sites")
+    if asset.kind != "span" and asset.far_site:
+        faults.append(f"asset {asset.id}: far_site {asset.far_site!r}: only a span has one")
+    return faults

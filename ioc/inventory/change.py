@@ -1,0 +1,52 @@
+"""One way to change the inventory: checked, journalled, then in force."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ioc.catalog.model import Catalog
+from ioc.clock import Clock
+from ioc.inventory.model import Asset, Inventory, Site
+from ioc.journal.records import Activation, Record
+
+
+class WritableJournal(Protocol):
+    """As much of a journal as is needed here."""
+
+    async def append(self, *records: Record) -> int: ...
+
+
+async def change_inventory(
+    journal: WritableJournal,
+    inventory: Inventory,
+    *,
+    catalog: Catalog,
+    actor: str,
+    clock: Clock,
+    sites: Sequence[Site] = (),
+    add: Sequence[Asset] = (),
+    retire: Sequence[str] = (),
+) -> int:
+    """Add or replace sites and assets and retire others, all or nothing.
+
+    Returns the journal position of the activation: the alarm engine judges the new assets from
+    there on (``Live.reached`` waits for it). The change is on disk before it takes force here.
+    Changes are made one after the other, so that each is checked against the one before it.
+
+    Raises ``InventoryError`` naming every fault, with nothing changed, and ``JournalFullError``.
+    """
+    async with inventory.changing:
+        inventory.check(kinds=catalog.kinds, sites=sites, add=add, retire=retire)
+        position = await journal.append(
+            Activation(
+                now_ms=clock.now_ms(),
+                actor=actor,
+                sites=list(sites),
+                add=list(add),
+                retire=list(retire),
+                catalog_version=catalog.version,
+            )
+        )
+        inventory.apply(sites=sites, add=add, retire=retire)
+    return position
