@@ -86,3 +86,7 @@ class DeliveryError(IocError):
 
 class DeliveryRefusedError(IocError):
     """A webhook's receiver or our own guard refuses it for good."""
+
+
+class SignatureError(IocError):
+    """A webhook's signature, time or id is missing or wrong: it is not to be believed."""

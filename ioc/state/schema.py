@@ -92,7 +92,8 @@ transition = Table(
     sqlite_autoincrement=True,
 )
 
-# One row per notification: the outbox while it is pending, the delivery log after.
+# One row per notification: the outbox while it is pending, the delivery log after. Within one
+# ``group_key`` the order of ``transition`` is the order of delivery.
 delivery = Table(
     "delivery",
     metadata,
@@ -100,6 +101,7 @@ delivery = Table(
     Column("route", String(64), nullable=False),
     Column("group_key", String(256), nullable=False),
     Column("alarm", String(64), nullable=False),
+    Column("transition", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),  # pending, delivered, dead
     Column("firing", Boolean, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
@@ -109,6 +111,7 @@ delivery = Table(
     Column("last_error", Text, nullable=False),
     Column("body", Text, nullable=False),
     Index("delivery_by_status", "status", "next_attempt_ms"),
+    Index("delivery_by_group", "group_key", "status", "transition"),
     Index("delivery_by_created", "created_ms"),
 )
 
@@ -124,13 +127,31 @@ attempt = Table(
     sqlite_autoincrement=True,
 )
 
-# What the notify step remembers of a group between transitions: which alarms were told of.
+# What the notify step remembers of a group until its alarm clears: what its receiver was told last,
+# in which delivery, and when the last update (not the first word) was sent.
 notified = Table(
     "notified",
     metadata,
     Column("route", String(64), primary_key=True),
     Column("alarm", String(64), primary_key=True),
     Column("delivery", String(64), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("impact", Text, nullable=False),  # JSON, "" for none
+    Column("updated_ms", BigInteger),
+    Index("notified_by_alarm", "alarm"),
+)
+
+# A word to a receiver that is not due yet: the alarm's root cause is still being looked for, or
+# its last update was less than a minute ago. ``content`` is the newest transition, as JSON.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("route", String(64), primary_key=True),
+    Column("alarm", String(64), primary_key=True),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Index("waiting_by_due", "due_ms"),
+    Index("waiting_by_alarm", "alarm"),
 )
 
 # A receiver that answered 410 Gone, or was switched off by a person.
