@@ -1,0 +1,117 @@
+"""The service, assembled: this function is the way of the data."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ioc.alarms.evaluate import evaluate
+from ioc.alarms.live import Live
+from ioc.catalog import load_catalog
+from ioc.clock import Clock
+from ioc.config import Settings
+from ioc.ingest import ingest
+from ioc.ingest.broker import Broker
+from ioc.inventory.change import activate
+from ioc.inventory.load import load_inventory
+from ioc.inventory.province import load_province
+from ioc.journal import open_journal
+from ioc.kpi.measure import measure
+from ioc.kpi.plan import Plan
+from ioc.notify.notify import notify
+from ioc.notify.routes import load_routes
+from ioc.state import open_state
+from ioc.store import open_store
+from ioc.store.write import store_readings
+from ioc.supervise import Health, supervise
+from ioc.web.auth import ensure_admin_token
+from ioc.web.serve import WebSettings, serve
+
+
+async def run(settings: Settings, *, clock: Clock) -> None:
+    """Run the service until cancelled.
+
+    Raises ``ConfigError`` (before anything is started) for what a person must put right. After
+    that, each stage is kept running by itself; /readyz shows how it does.
+    """
+    catalog = load_catalog()
+    province = load_province(settings.province)
+    plan = Plan(province)
+    routes = load_routes(settings.routes_file)
+    broker = Broker(
+        host=settings.broker_host,
+        port=settings.broker_port,
+        username=settings.broker_username,
+        password=settings.broker_password,
+        tls=settings.broker_tls,
+    )
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    mib = 2**20
+    async with (
+        open_journal(
+            settings.journal_folder,
+            clock=clock,
+            bound_bytes=settings.journal_bound_mib * mib,
+            reserve_bytes=settings.disk_reserve_mib * mib,
+        ) as journal,
+        open_store(settings.store, catalog=catalog, clock=clock) as store,
+        open_state(settings.state) as state,
+    ):
+        health, live, alarms_changed = Health(), Live(), asyncio.Event()
+        inventory = await load_inventory(state, journal)
+        await activate(journal, inventory, catalog, file=settings.inventory_file, clock=clock)
+        await ensure_admin_token(state, settings.data_dir, clock=clock)
+
+        await supervise(
+            clock=clock,
+            health=health,
+            ingest=lambda mine: ingest(
+                broker, catalog=catalog, inventory=inventory, into=journal, clock=clock, health=mine
+            ),
+            store=lambda mine: store_readings(
+                journal,
+                inventory=inventory,
+                into=store,
+                clock=clock,
+                health=mine,
+                retention_days=settings.retention_days,
+            ),
+            kpi=lambda mine: measure(
+                journal,
+                plan=plan,
+                catalog=catalog,
+                inventory=inventory,
+                live=live,
+                clock=clock,
+                health=mine,
+            ),
+            alarms=lambda mine: evaluate(
+                journal,
+                catalog=catalog,
+                state=state,
+                live=live,
+                clock=clock,
+                health=mine,
+                changed=alarms_changed,
+            ),
+            notify=lambda mine: notify(
+                state, routes=routes, clock=clock, health=mine, wake=alarms_changed
+            ),
+            web=lambda mine: serve(
+                settings=WebSettings(
+                    host=settings.http_host,
+                    port=settings.http_port,
+                    external_url=settings.console_url,
+                ),
+                state=state,
+                store=store,
+                live=live,
+                journal=journal,
+                inventory=inventory,
+                catalog=catalog,
+                plan=plan,
+                routes=routes,
+                health=health,
+                mine=mine,
+                clock=clock,
+            ),
+        )
