@@ -1,0 +1,26 @@
+"""Where the data files are: beside the package in a checkout, inside it in an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ioc.errors import ConfigError
+
+_PACKAGE = Path(__file__).parent
+_CHECKOUT = _PACKAGE.parent
+
+
+def provinces_folder() -> Path:
+    """The folder of the province files. Raises ``ConfigError`` when there is none."""
+    for folder in (_PACKAGE / "_data" / "provinces", _CHECKOUT / "provinces"):
+        if folder.is_dir():
+            return folder
+    raise ConfigError("province files: not found beside or inside the package; install it again")
+
+
+def console_folder() -> Path | None:
+    """The built console, None when it was not built."""
+    for folder in (_PACKAGE / "_data" / "console", _CHECKOUT / "console" / "dist"):
+        if (folder / "index.html").is_file():
+            return folder
+    return None
