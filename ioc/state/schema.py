@@ -71,8 +71,12 @@ alarm = Table(
     Column("parent", String(64), nullable=False),
     Column("raised_ms", BigInteger, nullable=False),
     Column("cleared_ms", BigInteger),
+    # What a text search looks in: asset and words, folded (ioc.alarms.history.fold).
+    Column("search", Text, nullable=False),
     Column("content", Text, nullable=False),
     Index("alarm_by_state", "state", "raised_ms"),
+    Index("alarm_by_raised", "raised_ms"),
+    Index("alarm_by_cleared", "cleared_ms"),
     Index("alarm_by_asset", "asset", "raised_ms"),
     Index("alarm_by_parent", "parent"),
 )
