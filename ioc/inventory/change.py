@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from ioc.catalog.model import Catalog
 from ioc.clock import Clock
+from ioc.inventory.file import read_inventory
 from ioc.inventory.model import Asset, Inventory, Site
 from ioc.journal.records import Activation, Record
 
@@ -50,3 +53,32 @@ async def change_inventory(
         )
         inventory.apply(sites=sites, add=add, retire=retire)
     return position
+
+
+async def activate(
+    journal: WritableJournal,
+    inventory: Inventory,
+    catalog: Catalog,
+    *,
+    file: Path | None,
+    clock: Clock,
+) -> int:
+    """Fill an inventory that is still empty from an inventory file, as one change.
+
+    Returns how many assets came in. An inventory that holds anything is left as it is: from its
+    first start on, what people added or retired counts, not the file. Raises ``FileError``,
+    ``InventoryError`` and ``JournalFullError``.
+    """
+    if file is None or inventory.sites or inventory.assets:
+        return 0
+    content = await asyncio.to_thread(read_inventory, file)
+    await change_inventory(
+        journal,
+        inventory,
+        catalog=catalog,
+        actor="inventory-file",
+        clock=clock,
+        sites=content.sites,
+        add=content.assets,
+    )
+    return len(content.assets)
