@@ -114,7 +114,7 @@ delivery = Table(
     Column("finished_ms", BigInteger),
     Column("last_error", Text, nullable=False),
     Column("body", Text, nullable=False),
-    Index("delivery_by_status", "status", "next_attempt_ms"),
+    Index("delivery_by_status", "status", "route", "next_attempt_ms"),
     Index("delivery_by_group", "group_key", "status", "transition"),
     Index("delivery_by_created", "created_ms"),
 )
