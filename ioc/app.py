@@ -94,7 +94,12 @@ async def run(settings: Settings, *, clock: Clock) -> None:
                 changed=alarms_changed,
             ),
             notify=lambda mine: notify(
-                state, routes=routes, clock=clock, health=mine, wake=alarms_changed
+                state,
+                routes=routes,
+                clock=clock,
+                health=mine,
+                wake=alarms_changed,
+                console_url=settings.console_url,
             ),
             web=lambda mine: serve(
                 settings=WebSettings(
