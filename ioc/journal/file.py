@@ -175,7 +175,7 @@ class JournalFile:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            if _is_full(error):
                 raise JournalFullError(f"{self._path}: the disk is full") from error
             raise JournalError(f"{self._path}: a commit failed: {error}") from error
         self.written_bytes += sum(len(row[2]) for row in rows)
@@ -436,13 +436,11 @@ class JournalFile:
     def _errors(self, what: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                raise JournalFullError(f"{self._path}: the disk is full") from error
-            raise JournalError(f"{self._path}: {what}: {error}") from error
         except sqlite3.Error as error:
+            if _is_full(error):
+                raise JournalFullError(f"{self._path}: the disk is full") from error
             raise JournalError(
-                f"{self._path}: {what}: {error}; "
+                f"{self._path}: {what}: {str(error)[:200]}; "
                 "restore it, or move the folder away to begin a new journal"
             ) from error
 
@@ -453,3 +451,8 @@ def _row(content: bytes) -> tuple[int, int, bytes]:
     if len(content) >= DEFLATE_FROM_BYTES:
         content, encoding = zlib.compress(content, 1), DEFLATED
     return encoding, zlib.crc32(content), content
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)  # errors of Python's own side have none
+    return code is not None and code & 0xFF == sqlite3.SQLITE_FULL

@@ -105,6 +105,7 @@ class Journal:
         self._totals = self._writer.quarantine_totals
         self._positions = dict(self._writer.positions)
         self._pending_bytes = 0
+        self._refused = False
         self._tail = _Tail(self._numbers.end, bound_bytes=cache_bytes)
         self._news = asyncio.Event()
         self._reader: JournalFile | None = None
@@ -140,6 +141,7 @@ class Journal:
             urgent = not quarantined and all(isinstance(r, Command | Activation) for r in records)
             refusal = self._refusal(size, urgent=urgent)
             if refusal:
+                self._refused = self._refused or not urgent
                 raise JournalFullError(refusal)
         if self._closed:
             raise JournalError("the journal is closed")
@@ -169,9 +171,14 @@ class Journal:
 
     async def wait_until_admits(self) -> None:
         """Return once there is room again, with some to spare."""
-        spare = min(RESUME_BYTES, self._bound_bytes // 20)
-        while self._refusal(spare, urgent=False):
+        while not self._admits():
             await self._clock.sleep(POLL_S)
+
+    def _admits(self) -> bool:
+        """Whether telemetry is taken: from a refusal on, not until there is some room to spare."""
+        spare = min(RESUME_BYTES, self._bound_bytes // 20) if self._refused else 0
+        self._refused = bool(self._refusal(spare, urgent=False))
+        return not self._refused
 
     def _refusal(self, size: int, *, urgent: bool) -> str:
         """Why this many bytes are not admitted; "" when they are."""
@@ -257,7 +264,7 @@ class Journal:
             bound_bytes=self._bound_bytes,
             free_disk_bytes=free,
             reserve_bytes=self._reserve_bytes,
-            admits=not self._refusal(0, urgent=False),
+            admits=self._admits(),
             hours_left=max(0, room) / rate / 3600 if rate else None,
             quarantined_total=total,
             quarantine_dropped=max(0, total - self._quarantine_rows),
