@@ -8,6 +8,7 @@ One group is one root alarm, so ``alerts`` holds one alert and nothing is trunca
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -173,3 +174,25 @@ def _en(number: int, one: str, many: str = "") -> str:
 
 def _vi(number: int) -> str:
     return f"{number:,}".replace(",", ".")
+
+
+def trial_message(*, now_ms: int) -> tuple[str, str]:
+    """A fresh id, and a body that says in both languages that it is a test."""
+    alarm = Alarm(
+        id=f"test-{now_ms}",
+        source="test",
+        asset="TEST",
+        kind="test",
+        site="",
+        commune="",
+        severity="warning",
+        event_type="processingError",
+        probable_cause="thresholdCrossed",
+        text_vi="Đây là tin thử, không có cảnh báo nào.",
+        text_en="This is a test, there is no alarm.",
+        raised_ms=now_ms,
+        changed_ms=now_ms,
+    )
+    notice = Notice(alarm=alarm, firing=True, impact=None, suppressed_alarms=0)
+    text = body(notice, route="test", group_key=f"test/{alarm.id}", console_url="")
+    return f"msg_{secrets.token_hex(16)}", text

@@ -11,27 +11,20 @@ A routes file lists receivers::
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ioc.alarms.model import Alarm, Severity
-from ioc.config import read_secret
 from ioc.errors import ConfigError, FileError
 from ioc.files import read_yaml
+from ioc.notify.keys import MOST_SECRETS, read_secrets
 from ioc.notify.signing import Secret
 
-log = structlog.get_logger()
-
 MAX_URL_LENGTH = 2048
-# One key, the one before it, and room to move.
-MOST_SECRETS = 4
 
 
 def check_url(url: str) -> str:
@@ -128,11 +121,14 @@ class Route:
     timeout_s: float = 15.0
 
 
-def load_routes(path: Path) -> tuple[Route, ...]:
-    """The routes of a file, with their secrets. Paths in it are relative to its folder.
+def load_routes(path: Path | None) -> tuple[Route, ...]:
+    """The routes of a file, with their secrets; none without a file. Paths in it are relative to
+    its folder.
 
     Raises ``FileError`` or ``ConfigError`` naming every fault, never a secret.
     """
+    if path is None:
+        return ()
     entries = read_yaml(path, RoutesFile).routes
     routes: list[Route] = []
     faults: list[str] = []
@@ -173,25 +169,3 @@ def webhook_route(
     return Route(
         name=name, url=url, secrets=read_secrets([secret_file]), allow_private=allow_private
     )
-
-
-def read_secrets(paths: Sequence[Path]) -> tuple[Secret, ...]:
-    """The signing keys of these files: one on each line, at most four in all.
-
-    Warns of a file that others than its owner may read. Raises ``ConfigError`` naming the file.
-    """
-    secrets: list[Secret] = []
-    for path in paths:
-        for line in read_secret(path, name="webhook secret").splitlines():
-            if not line.strip():
-                continue
-            try:
-                secrets.append(Secret.parse(line.strip()))
-            except ConfigError as error:
-                raise ConfigError(f"{path}: {error}") from error
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            log.warning("secret file can be read by others", file=str(path), mode=f"{mode:04o}")
-    if not 1 <= len(secrets) <= MOST_SECRETS:
-        raise ConfigError(f"webhook secrets: {len(secrets)} keys, expected 1 to {MOST_SECRETS}")
-    return tuple(secrets)
