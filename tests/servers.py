@@ -52,9 +52,14 @@ class Server:
         self.config = folder / f"{self.program}.conf"
 
     @classmethod
+    def find(cls) -> Path | None:
+        """The server's program; None when it is not on this machine."""
+        return find_program(cls.program)
+
+    @classmethod
     def missing(cls) -> str:
         """Why tests with this server are skipped; "" when it is there."""
-        return "" if find_program(cls.program) else f"{cls.program} is not installed"
+        return "" if cls.find() else f"{cls.program} is not installed"
 
     def arguments(self) -> list[str]:
         raise NotImplementedError
@@ -65,7 +70,7 @@ class Server:
     def start(self) -> None:
         """Start and return once the port answers. Raises with the log's end if it does not."""
         assert self.process is None, "already running"
-        program = find_program(self.program)
+        program = self.find()
         assert program is not None, self.missing()
         self.write_config()
         with self.log_path.open("ab") as log:

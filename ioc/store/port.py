@@ -21,9 +21,9 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedPoint:
-    """A reading that the store refuses for good, and the store's own reason."""
+    """A reading or measure that the store refuses for good, and the store's own reason."""
 
-    reading: Reading
+    point: Reading | Measure
     reason: str
 
 
@@ -45,20 +45,34 @@ class Store(Protocol):
         journal_uuid: str,
         position: int,
     ) -> list[RejectedPoint]:
-        """Store rows and measures, and that the journal is stored up to ``position``.
+        """Store rows and measures, then that the journal is stored up to ``position``.
 
-        Writing the same rows again changes nothing: (asset, ``time_us``) is their identity. Returns
-        the points the store will never take. Raises ``StoreUnavailableError`` with nothing
-        promised.
+        Writing the same again changes nothing: a position that is stored already is not written
+        twice, and the identity of a reading is (asset with its tags, ``time_us``), of a measure
+        (name, scope, place, ``time_us``), so that a journal that was lost and filled again adds
+        nothing twice either. No two rows of one call may share an identity.
+
+        Returns the points the store will never take. When there are any, the position is **not**
+        stored and of the others nothing is promised: the caller puts the refused ones aside and
+        writes the rest again, so that none is lost in between.
+
+        Raises ``StoreUnavailableError`` with nothing promised.
         """
         ...
 
     async def query(self, query: Query) -> Answer:
-        """Answer a typed query. Raises ``QueryError`` or ``StoreUnavailableError``."""
+        """Answer a typed query, within a bounded time.
+
+        Raises ``QueryError`` (an unknown name, or too much was asked) or
+        ``StoreUnavailableError``.
+        """
         ...
 
     async def expire(self, *, before_ms: int) -> None:
-        """Remove raw readings older than ``before_ms``."""
+        """Remove raw readings stored under a time before ``before_ms``. Measures stay.
+
+        Raises ``StoreUnavailableError``.
+        """
         ...
 
     async def close(self) -> None: ...

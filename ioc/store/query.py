@@ -15,6 +15,8 @@ TagValue = Annotated[str, Field(min_length=1, max_length=128)]
 Tag = Literal["province", "commune", "site", "asset", "operator", "scope", "place"]
 Aggregate = Literal["mean", "min", "max", "sum", "count", "first", "last"]
 MAX_ROWS = 100_000
+# InfluxDB counts nanoseconds in 64 bits, which end in the year 2262; this is in 2255.
+MAX_MS = 9_000_000_000_000
 
 
 class Column(BaseModel):
@@ -38,15 +40,21 @@ class Query(BaseModel):
     buckets that begin at multiples of it since 1970 UTC; buckets without data are left out.
     ``where`` keeps rows whose tag is one of the values; ``group_by`` gives one series per
     combination of tag values. Rows come in the order of tags, then time; ``newest_first`` turns
-    the time round. ``limit`` is over all rows.
+    the time round; rows of one time come in the order of their asset (of a KPI: scope and place).
+    ``limit`` is over all rows.
+
+    Beside the catalog's metrics a kind has ``ts`` (the device's clock, Unix ms), ``boot`` and
+    ``seq``. A mean is a float, ``count`` counts values that were measured and is 0 where another
+    column has some; min, max, mean and sum are for numbers only. ``first`` and ``last`` go by
+    storage time; of two assets at the same µs the greater value wins (of two bools, false).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     measurement: Name
     columns: tuple[Column, ...] = Field(min_length=1, max_length=32)
-    start_ms: int = Field(ge=0)
-    stop_ms: int = Field(ge=0)
+    start_ms: int = Field(ge=0, le=MAX_MS)
+    stop_ms: int = Field(ge=0, le=MAX_MS)
     where: dict[Tag, tuple[TagValue, ...]] = Field(default_factory=dict, max_length=7)
     group_by: tuple[Tag, ...] = Field(default=(), max_length=7)
     every_s: int | None = Field(default=None, ge=1, le=31_622_400)

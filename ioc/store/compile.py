@@ -1,0 +1,160 @@
+"""The typed query as text: InfluxQL, or DuckDB SQL with its parameters.
+
+Names were checked against the catalog (``Schema.measurement_for``) and are quoted; values are
+escaped or handed over as parameters. What the two languages would answer differently is settled
+here and where the answers are read:
+
+- Buckets are left out when none of the columns has a value (``fill(none)``); so is a raw row.
+- Rows of one time have an order: by asset, or by scope and place of a KPI.
+- ``first`` and ``last`` at equal times take the greater value (of bools, false), as InfluxDB does.
+- One row more than the limit is asked for, which tells whether there is more.
+"""
+
+# ruff: noqa: S608  # this is the one place where query text is made; see the docstring
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ioc.store.query import Column, Query
+from ioc.store.schema import Measurement, tag_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """One time of one group, to ask for all rows of it. ``tags`` are those of ``group_by``."""
+
+    tags: tuple[str, ...]
+    time_us: int
+
+
+def tie_tags(query: Query, measurement: Measurement) -> tuple[str, ...]:
+    """The tags that order raw rows of one time, beyond those of ``group_by``."""
+    if query.aggregated:
+        return ()
+    order = ("asset",) if "asset" in measurement.tags else measurement.tags
+    return tuple(tag for tag in order if tag not in query.group_by)
+
+
+# --- InfluxQL ---
+
+
+def influxql(query: Query, measurement: Measurement, *, only: Moment | None = None) -> str:
+    """One SELECT. Its columns: time, the query's columns, then ``tie_tags``.
+
+    ``LIMIT`` is for each series; over all rows the reader of the answer keeps it. ``only`` asks for
+    all rows of one moment instead.
+    """
+    selected = [_influx_column(column) for column in query.columns]
+    selected += [f'"{tag}"::tag' for tag in tie_tags(query, measurement)]
+    conditions = [f"time >= {query.start_ms}ms", f"time < {query.stop_ms}ms"]
+    if only is not None:
+        conditions = [f"time = {only.time_us}u"]
+        conditions += [
+            f'"{tag}"::tag = {influx_text(value)}'
+            for tag, value in zip(query.group_by, only.tags, strict=True)
+        ]
+    for tag, values in query.where.items():
+        any_of = " OR ".join(f'"{tag}"::tag = {influx_text(tag_text(value))}' for value in values)
+        conditions.append(f"({any_of})")
+    text = (
+        f'SELECT {", ".join(selected)} FROM "{measurement.name}" WHERE {" AND ".join(conditions)}'
+    )
+    groups = [f'"{tag}"' for tag in query.group_by]
+    if query.every_s is not None:
+        groups.insert(0, f"time({query.every_s}s)")
+    if groups:
+        text += f" GROUP BY {', '.join(groups)}"
+    if query.every_s is not None:
+        text += " fill(none)"
+    text += f" ORDER BY time {'DESC' if query.newest_first else 'ASC'}"
+    return text if only is not None else f"{text} LIMIT {query.limit + 1}"
+
+
+def influxql_position(journal_uuid: str) -> str:
+    """The greatest position noted for a journal."""
+    return (
+        'SELECT max("position") FROM "ioc_position" '
+        f'WHERE "journal"::tag = {influx_text(journal_uuid)}'
+    )
+
+
+def _influx_column(column: Column) -> str:
+    field = f'"{column.metric}"::field'
+    return f"{column.aggregate}({field})" if column.aggregate else field
+
+
+def influx_text(value: str) -> str:
+    """A text as InfluxQL writes it."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"
+
+
+# --- DuckDB SQL ---
+
+_SQL_AGGREGATES = {"mean": "avg", "min": "min", "max": "max", "sum": "sum", "count": "count"}
+
+
+def duckdb_sql(query: Query, measurement: Measurement) -> tuple[str, list[str | int]]:
+    """One SELECT and its parameters. Its columns: the tags of ``group_by``, time (Unix µs), then
+    the query's columns."""
+    source, conditions, parameters = _sql_source(query, measurement)
+    any_present = " OR ".join(f'"{column.metric}" IS NOT NULL' for column in query.columns)
+    tags = [f'"{tag}"' for tag in query.group_by]
+    selected = [_sql_column(column, measurement) for column in query.columns]
+    if not query.aggregated:
+        time_us = "epoch_us(time)"
+        conditions.append(f"({any_present})")
+    elif query.every_s is None:
+        time_us = str(query.start_ms * 1000)
+    else:
+        every_us = query.every_s * 1_000_000
+        time_us = f"epoch_us(time) // {every_us} * {every_us}"
+    # Groups and order go by place in the list: no alias can be taken for a metric of that name.
+    places = [str(place + 1) for place in range(len(tags))]
+    time_place = str(len(tags) + 1)
+    text = (
+        f"SELECT {', '.join([*tags, time_us, *selected])} FROM {source} "
+        f"WHERE {' AND '.join(conditions)}"
+    )
+    if query.aggregated:
+        groups = places if query.every_s is None else [*places, time_place]
+        if groups:
+            text += f" GROUP BY {', '.join(groups)}"
+        text += f" HAVING count_if({any_present}) > 0"
+    order = [*places, f"{time_place} {'DESC' if query.newest_first else 'ASC'}"]
+    order += [f'"{tag}"' for tag in tie_tags(query, measurement)]
+    return f"{text} ORDER BY {', '.join(order)} LIMIT {query.limit + 1}", parameters
+
+
+def _sql_source(query: Query, measurement: Measurement) -> tuple[str, list[str], list[str | int]]:
+    """What follows FROM, the conditions on it, and the parameters of both."""
+    conditions = ["time >= make_timestamp(?)", "time < make_timestamp(?)"]
+    parameters: list[str | int] = [query.start_ms * 1000, query.stop_ms * 1000]
+    for tag, values in query.where.items():
+        conditions.append(f'"{tag}" IN ({", ".join("?" * len(values))})')
+        parameters += [tag_text(value) for value in values]
+    if not measurement.open:
+        return f'"{measurement.name}" JOIN ioc_series USING (series)', conditions, parameters
+    # Measures are kept as one row each; a question sees one row per time and place, as InfluxDB
+    # keeps them.
+    names = list(dict.fromkeys(column.metric for column in query.columns))
+    wide = ", ".join(f"max(value) FILTER (name = '{name}') AS \"{name}\"" for name in names)
+    tags = ", ".join(f'"{tag}"' for tag in measurement.tags)
+    conditions.append(f"name IN ({', '.join('?' * len(names))})")
+    source = (
+        f'(SELECT time, {tags}, {wide} FROM "{measurement.name}" '
+        f"WHERE {' AND '.join(conditions)} GROUP BY time, {tags})"
+    )
+    return source, ["true"], parameters + names
+
+
+def _sql_column(column: Column, measurement: Measurement) -> str:
+    metric = f'"{column.metric}"'
+    if column.aggregate is None:
+        return metric
+    if column.aggregate in _SQL_AGGREGATES:
+        return f"{_SQL_AGGREGATES[column.aggregate]}({metric})"
+    earlier = "-epoch_us(time)" if column.aggregate == "first" else "epoch_us(time)"
+    greater = f"NOT {metric}" if measurement.type_of(column.metric) == "bool" else metric
+    return f"arg_max({metric}, {{'t': {earlier}, 'v': {greater}}}) FILTER ({metric} IS NOT NULL)"

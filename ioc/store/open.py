@@ -1,0 +1,98 @@
+"""The store that a URL names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from ioc.catalog.model import Catalog
+from ioc.clock import Clock
+from ioc.errors import ConfigError
+from ioc.store.port import Store
+from ioc.store.schema import Schema
+
+_FORMS = "duckdb:///path/file.duckdb or influxdb://host:8086/database?org=ORG&token_file=PATH&tls=1"
+_DATABASE = re.compile(r"[^\s\"'/\\]{1,128}")
+
+
+@asynccontextmanager
+async def open_store(url: str, *, catalog: Catalog, clock: Clock) -> AsyncIterator[Store]:
+    """Open the store of ``url``: ``duckdb:///path/file.duckdb`` (created when absent) or
+    ``influxdb://host:port/database?org=…&token_file=…&tls=1``.
+
+    Raises ``ConfigError`` for a URL, token file or DuckDB file that is not right, and
+    ``InUseError`` for a DuckDB file that another process has open. An InfluxDB that is away is no
+    error yet: each call says so.
+    """
+    parts = urlsplit(url)
+    schema = Schema(catalog)
+    store: Store
+    if parts.scheme == "duckdb":
+        from ioc.store.duckdb import DuckDBStore
+
+        store = await DuckDBStore.open(_duckdb_path(parts), schema)
+    elif parts.scheme == "influxdb":
+        from ioc.store.influxdb import InfluxDBStore, InfluxSettings
+
+        store = InfluxDBStore(InfluxSettings(**_influx_settings(parts)), schema, clock)
+    else:
+        raise ConfigError(f"store {url!r}: scheme {parts.scheme!r}: expected {_FORMS}")
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _duckdb_path(parts: SplitResult) -> Path:
+    path = unquote(parts.path)
+    if parts.netloc or parts.query or parts.fragment or not path.startswith("/") or path == "/":
+        raise ConfigError(f"store {parts.geturl()!r}: expected duckdb:///path/file.duckdb")
+    return Path(path)
+
+
+def _influx_settings(parts: SplitResult) -> dict[str, object]:
+    """The settings in an ``influxdb://`` URL. The URL is not repeated in errors when it holds a
+    password."""
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError(
+            "store: a user or password in the URL ends up in logs and process lists; write the "
+            "token (InfluxDB 1.x: user:password) to a file and give its path as token_file"
+        )
+    url = parts.geturl()
+    try:
+        host, port = parts.hostname, parts.port or 8086
+    except ValueError as error:
+        raise ConfigError(f"store {url!r}: port: {error}") from error
+    database = unquote(parts.path).removeprefix("/")
+    if not host or not _DATABASE.fullmatch(database):
+        raise ConfigError(f"store {url!r}: needs a host and a database, expected {_FORMS}")
+    try:
+        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+    except ValueError as error:
+        raise ConfigError(f"store {url!r}: {error}") from error
+    unknown = sorted(options.keys() - {"org", "token_file", "tls"})
+    if unknown:
+        raise ConfigError(f"store {url!r}: option {unknown[0]!r}: expected org, token_file or tls")
+    if options.get("tls", "0") not in ("0", "1"):
+        raise ConfigError(f"store {url!r}: tls {options['tls']!r}: expected 0 or 1")
+    settings: dict[str, object] = {
+        "host": host,
+        "port": port,
+        "database": database,
+        "tls": options.get("tls") == "1",
+    }
+    if "org" in options:
+        settings["org"] = options["org"]
+    if "token_file" in options:
+        path = Path(options["token_file"])
+        try:
+            token = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"store: token_file {path}: cannot be read: {error}") from error
+        if not token or not token.isprintable():
+            raise ConfigError(f"store: token_file {path}: holds no token (one line of text)")
+        settings["token"] = token
+    return settings
