@@ -1,0 +1,1 @@
+"""HTTP: the REST API, the live stream, sign-in, and the console's files."""

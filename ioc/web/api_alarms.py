@@ -1,0 +1,217 @@
+"""Alarms: lists, one alarm with its history, and what operators do about them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Literal
+
+from aiohttp import web
+from sqlalchemy import Connection
+
+from ioc.alarms.history import (
+    AlarmHistory,
+    alarm_with_history,
+    children_counts,
+    page_of_alarms,
+)
+from ioc.alarms.model import Alarm
+from ioc.journal.records import Command
+from ioc.web.context import Context
+from ioc.web.models import (
+    AlarmDetail,
+    AlarmPage,
+    AlarmQuery,
+    AlarmView,
+    Comment,
+    Nothing,
+    RequiredComment,
+    TransitionView,
+)
+from ioc.web.problems import ProblemError, not_found
+from ioc.web.routing import Call, Route, json_response
+from ioc.web.views import rule_view
+
+APPLIED_WITHIN_S = 2.0
+Action = Literal["acknowledge", "unacknowledge", "comment"]
+
+
+async def list_alarms(call: Call[AlarmQuery, Nothing]) -> AlarmPage:
+    wish = call.query
+
+    def find(connection: Connection) -> tuple[list[Alarm], str | None, dict[str, int]]:
+        page = page_of_alarms(
+            connection,
+            state=wish.state,
+            severity=wish.severity,
+            kind=wish.kind,
+            asset=wish.asset or "",
+            parent=wish.parent or "",
+            suppressed=wish.suppressed,
+            text=wish.q,
+            before=wish.before_ms or "",
+            limit=wish.limit,
+        )
+        counts = children_counts(connection, [alarm.id for alarm in page.items])
+        return page.items, page.next, counts
+
+    items, following, children = await call.context.state.run(find)
+    return AlarmPage.model_construct(
+        items=call.context.views.alarms(items, children), next=following
+    )
+
+
+async def show_alarm(call: Call[Nothing, Nothing]) -> AlarmDetail:
+    context, alarm_id = call.context, call.path("id")
+
+    def find(connection: Connection) -> tuple[AlarmHistory, dict[str, int]] | None:
+        history = alarm_with_history(connection, alarm_id)
+        if history is None:
+            return None
+        ids = [alarm_id, *(child.id for child in history.children)]
+        return history, children_counts(connection, ids)
+
+    found = await context.state.run(find)
+    if found is None:
+        raise not_found(f"There is no alarm {alarm_id}.")
+    history, children = found
+    rule = context.catalog.rules.get(history.alarm.source)
+    return AlarmDetail.model_construct(
+        alarm=context.views.alarm(history.alarm, children.get(alarm_id, 0)),
+        transitions=[
+            TransitionView.model_construct(
+                id=transition.id,
+                at_ms=transition.at_ms,
+                kind=transition.kind,
+                actor=transition.actor,
+                text=transition.text,
+            )
+            for transition in history.transitions
+        ],
+        children=context.views.alarms(history.children, children),
+        rule=rule_view(rule[1]) if rule is not None else None,
+    )
+
+
+async def acknowledge(call: Call[Nothing, Comment]) -> web.StreamResponse:
+    return await _command(call.context, "acknowledge", call.path("id"), call.who.actor, call.body)
+
+
+async def unacknowledge(call: Call[Nothing, Comment]) -> web.StreamResponse:
+    return await _command(call.context, "unacknowledge", call.path("id"), call.who.actor, call.body)
+
+
+async def comment(call: Call[Nothing, RequiredComment]) -> web.StreamResponse:
+    return await _command(call.context, "comment", call.path("id"), call.who.actor, call.body)
+
+
+async def _command(
+    context: Context, action: Action, alarm_id: str, actor: str, body: Comment | RequiredComment
+) -> web.StreamResponse:
+    """Journal a command and wait until the engine has applied it.
+
+    200 with the alarm as it is then; 202 with the alarm as it was while the engine is behind: the
+    command is on disk and is applied in its turn.
+    """
+    before = await _find(context, alarm_id)
+    if before is None:
+        raise not_found(f"There is no alarm {alarm_id}.")
+    if action == "acknowledge" and before.acknowledged:
+        raise ProblemError(
+            409,
+            "acknowledged",
+            "The alarm is acknowledged already",
+            f"By {before.acknowledged_by}.",
+        )
+    if action == "unacknowledge" and not before.acknowledged:
+        raise ProblemError(409, "not-acknowledged", "The alarm is not acknowledged")
+    position = await context.journal.append(
+        Command(
+            now_ms=context.clock.now_ms(),
+            id=uuid.uuid4().hex,
+            actor=actor,
+            action=action,
+            alarm=alarm_id,
+            text=body.comment,
+        )
+    )
+    applied = await context.reached(position, within_s=APPLIED_WITHIN_S)
+    after = await _find(context, alarm_id) if applied else before
+    view: AlarmView = context.views.alarm(after or before, await _children(context, alarm_id))
+    return json_response(view.model_dump_json().encode(), status=200 if applied else 202)
+
+
+async def _find(context: Context, alarm_id: str) -> Alarm | None:
+    active = context.live.alarms.get(alarm_id)
+    if active is not None:
+        return active
+    found = await context.state.run(lambda connection: alarm_with_history(connection, alarm_id))
+    return found.alarm if found is not None else None
+
+
+async def _children(context: Context, alarm_id: str) -> int:
+    counts = await context.state.run(lambda connection: children_counts(connection, [alarm_id]))
+    return counts.get(alarm_id, 0)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/v1/alarms",
+        handle=list_alarms,
+        query=AlarmQuery,
+        body=Nothing,
+        answer=AlarmPage,
+        summary="Alarms, the newest first",
+        tag="alarms",
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/alarms/{id}",
+        handle=show_alarm,
+        query=Nothing,
+        body=Nothing,
+        answer=AlarmDetail,
+        summary="One alarm with its history",
+        tag="alarms",
+        problems=(404,),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/alarms/{id}/acknowledge",
+        handle=acknowledge,
+        query=Nothing,
+        body=Comment,
+        answer=AlarmView,
+        other=(202,),
+        summary="Acknowledge an alarm, with a comment",
+        tag="alarms",
+        role="operator",
+        problems=(404, 409, 415),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/alarms/{id}/unacknowledge",
+        handle=unacknowledge,
+        query=Nothing,
+        body=Comment,
+        answer=AlarmView,
+        other=(202,),
+        summary="Take an acknowledgement back",
+        tag="alarms",
+        role="operator",
+        problems=(404, 409, 415),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/alarms/{id}/comment",
+        handle=comment,
+        query=Nothing,
+        body=RequiredComment,
+        answer=AlarmView,
+        other=(202,),
+        summary="Comment on an alarm",
+        tag="alarms",
+        role="operator",
+        problems=(404, 409, 415),
+    ),
+)
