@@ -15,7 +15,7 @@ from tests.servers import find_program
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 # These set the project up and run everything, this test included: CI runs them itself.
 RUN_BY_CI = ("scripts/demo", "scripts/test")
 
