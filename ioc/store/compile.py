@@ -6,7 +6,8 @@ here and where the answers are read:
 
 - Buckets are left out when none of the columns has a value (``fill(none)``); so is a raw row.
 - Rows of one time have an order: by asset, or by scope and place of a KPI.
-- ``first`` and ``last`` at equal times take the greater value (of bools, false), as InfluxDB does.
+- ``first`` and ``last`` at equal times take the greater value, as InfluxDB does in buckets (the
+  first of two bools is false).
 - One row more than the limit is asked for, which tells whether there is more.
 """
 
@@ -63,9 +64,14 @@ def influxql(query: Query, measurement: Measurement, *, only: Moment | None = No
     groups = [f'"{tag}"' for tag in query.group_by]
     if query.every_s is not None:
         groups.insert(0, f"time({query.every_s}s)")
+    elif query.aggregated:
+        # The whole span as one bucket: without buckets, first and last take a short cut that
+        # answers ties by chance.
+        span_ms = query.stop_ms - query.start_ms
+        groups.insert(0, f"time({span_ms}ms, {query.start_ms % span_ms}ms)")
     if groups:
         text += f" GROUP BY {', '.join(groups)}"
-    if query.every_s is not None:
+    if query.aggregated:
         text += " fill(none)"
     text += f" ORDER BY time {'DESC' if query.newest_first else 'ASC'}"
     return text if only is not None else f"{text} LIMIT {query.limit + 1}"
@@ -155,6 +161,10 @@ def _sql_column(column: Column, measurement: Measurement) -> str:
         return metric
     if column.aggregate in _SQL_AGGREGATES:
         return f"{_SQL_AGGREGATES[column.aggregate]}({metric})"
-    earlier = "-epoch_us(time)" if column.aggregate == "first" else "epoch_us(time)"
-    greater = f"NOT {metric}" if measurement.type_of(column.metric) == "bool" else metric
-    return f"arg_max({metric}, {{'t': {earlier}, 'v': {greater}}}) FILTER ({metric} IS NOT NULL)"
+    is_first = column.aggregate == "first"
+    best_time = "-epoch_us(time)" if is_first else "epoch_us(time)"
+    falling = is_first and measurement.type_of(column.metric) == "bool"
+    best_value = f"NOT {metric}" if falling else metric
+    return (
+        f"arg_max({metric}, {{'t': {best_time}, 'v': {best_value}}}) FILTER ({metric} IS NOT NULL)"
+    )

@@ -46,7 +46,8 @@ class Query(BaseModel):
     Beside the catalog's metrics a kind has ``ts`` (the device's clock, Unix ms), ``boot`` and
     ``seq``. A mean is a float, ``count`` counts values that were measured and is 0 where another
     column has some; min, max, mean and sum are for numbers only. ``first`` and ``last`` go by
-    storage time; of two assets at the same µs the greater value wins (of two bools, false).
+    storage time; of two assets at the same µs the greater value wins (the first of two bools is
+    false).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.conformance.samples import make_catalog
 from tests.servers_influx import Influxd, start_influxd
 
 
-class Backend(ABC):
+class Backend:
     """One kind of store, empty at first."""
 
     name: str
@@ -25,19 +24,12 @@ class Backend(ABC):
         """Open the store; each time the same data."""
         return open_store(self.url, catalog=catalog or make_catalog(), clock=VirtualClock())
 
-    @abstractmethod
-    def loses_power(self) -> None:
-        """The database's process is killed with -9 and, where it is a server, started again."""
-
 
 class DuckDBFile(Backend):
     name = "duckdb"
 
     def __init__(self, folder: Path) -> None:
         self.url = f"duckdb://{folder}/readings.duckdb"
-
-    def loses_power(self) -> None:
-        raise NotImplementedError("the database is this process: see test_duckdb_killed")
 
 
 class InfluxDatabase(Backend):
@@ -49,10 +41,6 @@ class InfluxDatabase(Backend):
         database = f"ioc_{next(self._numbers)}"
         server.ask(f'CREATE DATABASE "{database}"')
         self.url = f"influxdb://{server.host}:{server.port}/{database}"
-
-    def loses_power(self) -> None:
-        self.server.kill()
-        self.server.start()
 
 
 @pytest.fixture(scope="session")

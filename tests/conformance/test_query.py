@@ -174,10 +174,11 @@ async def test_first_and_last_at_one_time_take_the_greater_value(store: Store) -
         begin = row(0, of, volt=volt, mains_ok=number != 1, source=mode)
         end = row(1000, of, volt=-volt, mains_ok=number == 1, source=mode)
         await put(store, begin, end, position=number + 1)
-    found = await store.query(
-        ask(*(f"{a} {m}" for a in ("first", "last") for m in ("volt", "mains_ok", "source")))
-    )
-    assert at(found) == [(0, 9.0, False, "grid", -2.0, False, "grid")]
+    columns = [f"{a} {m}" for a in ("first", "last") for m in ("volt", "mains_ok", "source")]
+    found = await store.query(ask(*columns))
+    assert at(found) == [(0, 9.0, False, "grid", -2.0, True, "grid")]
+    found = await store.query(ask(*columns, every_s=60))
+    assert at(found) == [(0, 9.0, False, "grid", -2.0, True, "grid")]
 
 
 async def test_kpis_are_asked_like_any_other(store: Store) -> None:

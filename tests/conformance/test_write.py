@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from ioc.errors import StoreUnavailableError
 from ioc.store import Store
 from tests.conformance.conftest import Backend, InfluxDatabase
 from tests.conformance.samples import (
@@ -210,7 +211,14 @@ async def test_influxdb_refuses_a_type_and_says_why(
 async def test_influxdb_killed_keeps_what_it_took(influx_database: InfluxDatabase) -> None:
     async with influx_database.open() as store:
         await put(store, *(row(n, volt=float(n)) for n in range(500)), position=9)
-        influx_database.loses_power()
+        influx_database.server.kill()
+        with pytest.raises(StoreUnavailableError):
+            await store.position(JOURNAL)
+        with pytest.raises(StoreUnavailableError):
+            await put(store, row(600, volt=1.0), position=10)
+        with pytest.raises(StoreUnavailableError):
+            await store.query(ask("count volt"))
+        influx_database.server.start()
         assert await store.position(JOURNAL) == 9
         assert at(await store.query(ask("count volt"))) == [(0, 500)]
         await put(store, row(600, volt=1.0), position=10)
