@@ -65,6 +65,7 @@ class Live:
     table: LiveTable | None = None
     _changes: deque[Change] = field(default_factory=lambda: deque(maxlen=REMEMBERED_CHANGES))
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def counts(self) -> dict[str, Counter[AssetState]]:
         """How many assets of each kind are in each state."""
@@ -94,16 +95,23 @@ class Live:
         )
         self._changed.set()
         self._changed = asyncio.Event()
+        self.move(self.position)
 
     async def changed(self, *, after: int) -> None:
         """Return once ``version`` is above ``after``."""
         while self.version <= after:
             await self._changed.wait()
 
+    def move(self, position: int) -> None:
+        """Say how far the engine has committed the journal; those who wait for it wake."""
+        self.position = position
+        self._moved.set()
+        self._moved = asyncio.Event()
+
     async def reached(self, position: int) -> None:
         """Return once the engine has committed this journal position."""
         while self.position < position:
-            await self._changed.wait()
+            await self._moved.wait()
 
     def since(self, version: int) -> Change | None:
         """All changes after ``version`` in one; None when that is too long ago (start over)."""
