@@ -124,20 +124,17 @@ def decide(
     decisions: list[Decision] = []
     for transition in transitions:
         decisions += ledger.consider(transition, routes, disabled=disabled, now_ms=now_ms)
-    by_name = {route.name: route for route in routes}
-    for key in due:
-        waited = ledger.waiting.get(key)
-        if waited is None or waited.due_ms > now_ms:
-            continue  # a transition of this very step decided it
-        ledger.forget_waiting(key)
-        if key.route in by_name:
-            decisions += ledger.consider(
-                waited.transition,
-                [by_name[key.route]],
-                disabled=disabled,
-                now_ms=now_ms,
-                settled=True,
-            )
+    if not more:
+        by_name = {route.name: route for route in routes}
+        for key, transition in ledger.take_due(now_ms):
+            if key.route in by_name:
+                decisions += ledger.consider(
+                    transition,
+                    [by_name[key.route]],
+                    disabled=disabled,
+                    now_ms=now_ms,
+                    settled=True,
+                )
     _write_deliveries(connection, decisions, now_ms=now_ms, console_url=console_url)
     ledger.write(connection)
     if transitions:
@@ -212,9 +209,11 @@ class _Ledger:
                 if told is None
                 else _update_due_ms(told, alarm, now_ms=now_ms)
             )
+            # An update waits at least for the end of this step: the newest change is what is told.
+            held = due_ms is not None and (due_ms > now_ms or (told is not None and not settled))
             if due_ms is None:
                 self.forget_waiting(key)
-            elif due_ms > now_ms:
+            elif held:
                 self.waiting[key] = Waiting(due_ms=due_ms, transition=transition)
                 self._waiting_changed.add(key)
             else:
@@ -268,6 +267,18 @@ class _Ledger:
         due_ms = now_ms + settling_ms
         earlier = self.waiting.get(key)
         return min(due_ms, earlier.due_ms) if earlier else due_ms
+
+    def take_due(self, now_ms: int) -> list[tuple[Key, Transition]]:
+        """What has waited long enough, the longest first; it waits no more."""
+        due = sorted(
+            (waited.due_ms, waited.transition.id, key)
+            for key, waited in self.waiting.items()
+            if waited.due_ms <= now_ms
+        )
+        taken = [(key, self.waiting[key].transition) for _, _, key in due]
+        for key, _ in taken:
+            self.forget_waiting(key)
+        return taken
 
     def forget_waiting(self, key: Key) -> None:
         if self.waiting.pop(key, None) is not None:
