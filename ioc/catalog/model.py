@@ -13,7 +13,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ioc.errors import FileError
 from ioc.files import read_yaml
@@ -26,6 +26,8 @@ EventType = Literal[
     "communications", "qualityOfService", "processingError", "equipment", "environmental"
 ]
 MetricType = Literal["float", "int", "bool", "enum"]
+# What a rule's text may name: ``Station {asset}: VSWR {value}, above {threshold} {unit}``.
+PLACEHOLDERS = frozenset({"asset", "value", "threshold", "unit"})
 # Column names of the stores' own: a metric may not take them.
 RESERVED = frozenset(
     {"time", "asset", "kind", "province", "commune", "site", "operator", "ts", "boot", "seq"}
@@ -157,6 +159,14 @@ class Rule(_Strict):
     text: Text
     action: Text
     source: str = Field(min_length=1)
+
+    @field_validator("text", "action")
+    @classmethod
+    def _placeholders(cls, text: Text) -> Text:
+        faults = text.placeholder_faults(PLACEHOLDERS)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return text
 
 
 class Kind(_Strict):
