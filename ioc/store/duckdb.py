@@ -424,7 +424,7 @@ def _texts(values: Sequence[Value | None]) -> Any:
 
 def _cannot_open(path: Path, error: duckdb.Error) -> ConfigError:
     reason = _first_line(error)
-    if "lock" in reason:
+    if "set lock" in reason:
         return InUseError(f"store: {path}: another process has it open ({reason})")
     return ConfigError(f"store: {path}: cannot be opened as a DuckDB file: {reason}")
 

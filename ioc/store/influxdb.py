@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 import aiohttp
 import msgspec
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
-from influxdb_client.client.write.point import WritePrecision
+from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
 
 from ioc.catalog.model import MetricType
@@ -105,7 +105,7 @@ class InfluxDBStore:
 
     async def close(self) -> None:
         await self._session.close()
-        await self._client.close()
+        await self._client.close()  # type: ignore[no-untyped-call]  # theirs has no types
 
     # --- writing ---
 
@@ -201,7 +201,7 @@ class InfluxDBStore:
                 bucket=self._settings.database,
                 org=self._settings.org,
                 record=lines,
-                write_precision=WritePrecision.US,
+                write_precision=WritePrecision.US,  # type: ignore[arg-type]  # a word, in fact
             )
         except ApiException as error:
             reason = _reason(error.body, error.reason)
@@ -310,11 +310,11 @@ class InfluxDBStore:
 
     def _take_chunk(self, line: bytes, take: Callable[[dict[str, str], list[Any]], None]) -> None:
         answer = msgspec.json.decode(line, type=_Chunk)
-        for result in [answer, *answer.results]:
-            if result.error and any(words in result.error for words in _TOO_MUCH):
-                raise QueryError(f"{self._settings.url}: {result.error}")
-            if result.error:
-                self._unavailable(None, result.error, None)
+        for error in [answer.error, *(result.error for result in answer.results)]:
+            if any(words in error for words in _TOO_MUCH):
+                raise QueryError(f"{self._settings.url}: {error}")
+            if error:
+                self._unavailable(None, error, None)
         for result in answer.results:
             for series in result.series:
                 for values in series.values:

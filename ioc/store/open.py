@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from ioc.catalog.model import Catalog
@@ -13,6 +14,9 @@ from ioc.clock import Clock
 from ioc.errors import ConfigError
 from ioc.store.port import Store
 from ioc.store.schema import Schema
+
+if TYPE_CHECKING:  # it imports a client that only its users need
+    from ioc.store.influxdb import InfluxSettings
 
 _FORMS = "duckdb:///path/file.duckdb or influxdb://host:8086/database?org=ORG&token_file=PATH&tls=1"
 _DATABASE = re.compile(r"[^\s\"'/\\]{1,128}")
@@ -35,9 +39,9 @@ async def open_store(url: str, *, catalog: Catalog, clock: Clock) -> AsyncIterat
 
         store = await DuckDBStore.open(_duckdb_path(parts), schema)
     elif parts.scheme == "influxdb":
-        from ioc.store.influxdb import InfluxDBStore, InfluxSettings
+        from ioc.store.influxdb import InfluxDBStore
 
-        store = InfluxDBStore(InfluxSettings(**_influx_settings(parts)), schema, clock)
+        store = InfluxDBStore(_influx_settings(parts), schema, clock)
     else:
         raise ConfigError(f"store {url!r}: scheme {parts.scheme!r}: expected {_FORMS}")
     try:
@@ -53,10 +57,12 @@ def _duckdb_path(parts: SplitResult) -> Path:
     return Path(path)
 
 
-def _influx_settings(parts: SplitResult) -> dict[str, object]:
-    """The settings in an ``influxdb://`` URL. The URL is not repeated in errors when it holds a
-    password."""
+def _influx_settings(parts: SplitResult) -> InfluxSettings:
+    """The settings in an ``influxdb://`` URL."""
+    from ioc.store.influxdb import InfluxSettings
+
     if parts.username is not None or parts.password is not None:
+        # The URL is not repeated: it holds a password.
         raise ConfigError(
             "store: a user or password in the URL ends up in logs and process lists; write the "
             "token (InfluxDB 1.x: user:password) to a file and give its path as token_file"
@@ -67,7 +73,7 @@ def _influx_settings(parts: SplitResult) -> dict[str, object]:
     except ValueError as error:
         raise ConfigError(f"store {url!r}: port: {error}") from error
     database = unquote(parts.path).removeprefix("/")
-    if not host or not _DATABASE.fullmatch(database):
+    if not host or not _DATABASE.fullmatch(database) or parts.fragment:
         raise ConfigError(f"store {url!r}: needs a host and a database, expected {_FORMS}")
     try:
         options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
@@ -76,23 +82,24 @@ def _influx_settings(parts: SplitResult) -> dict[str, object]:
     unknown = sorted(options.keys() - {"org", "token_file", "tls"})
     if unknown:
         raise ConfigError(f"store {url!r}: option {unknown[0]!r}: expected org, token_file or tls")
-    if options.get("tls", "0") not in ("0", "1"):
-        raise ConfigError(f"store {url!r}: tls {options['tls']!r}: expected 0 or 1")
-    settings: dict[str, object] = {
-        "host": host,
-        "port": port,
-        "database": database,
-        "tls": options.get("tls") == "1",
-    }
-    if "org" in options:
-        settings["org"] = options["org"]
-    if "token_file" in options:
-        path = Path(options["token_file"])
-        try:
-            token = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"store: token_file {path}: cannot be read: {error}") from error
-        if not token or not token.isprintable():
-            raise ConfigError(f"store: token_file {path}: holds no token (one line of text)")
-        settings["token"] = token
-    return settings
+    tls = options.get("tls", "0")
+    if tls not in ("0", "1"):
+        raise ConfigError(f"store {url!r}: tls {tls!r}: expected 0 or 1")
+    return InfluxSettings(
+        host=host,
+        port=port,
+        database=database,
+        org=options.get("org", "-"),
+        token=_token(Path(options["token_file"])) if "token_file" in options else "",
+        tls=tls == "1",
+    )
+
+
+def _token(path: Path) -> str:
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"store: token_file {path}: cannot be read: {error}") from error
+    if not token or not token.isascii() or not token.isprintable():
+        raise ConfigError(f"store: token_file {path}: holds no token (one line of ASCII text)")
+    return token

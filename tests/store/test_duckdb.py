@@ -1,0 +1,171 @@
+"""What only the embedded store promises: one file, whole after kill -9, bounded questions."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ioc.clock import VirtualClock
+from ioc.errors import QueryError
+from ioc.store import Store, duckdb, open_store
+from ioc.store.schema import Schema
+from tests.conformance.samples import (
+    JOURNAL,
+    T0_MS,
+    ask,
+    at,
+    make_catalog,
+    measure,
+    put,
+    put_measures,
+    row,
+)
+
+ROOT = Path(__file__).parents[2]
+WRITER = """
+import asyncio, itertools, sys
+from ioc.clock import SystemClock
+from ioc.store import open_store
+from tests.conformance.samples import make_catalog, put, row
+
+async def main():
+    async with open_store(sys.argv[1], catalog=make_catalog(), clock=SystemClock()) as store:
+        for n in itertools.count(1):
+            await put(store, *(row(n * 100 + i, f"A{i}", volt=1.0) for i in range(50)), position=n)
+            print(n, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def start_writer(url: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+
+
+@pytest.mark.slow
+async def test_killed_again_and_again_it_has_each_position_whole(tmp_path: Path) -> None:
+    url = f"duckdb://{tmp_path}/readings.duckdb"
+    for round_ in range(3):
+        told = 0
+        with start_writer(url) as writer:
+            assert writer.stdout is not None
+            for line in writer.stdout:
+                told = int(line)
+                if told >= 20 * (round_ + 1):
+                    break
+            writer.kill()
+        async with open_store(url, catalog=make_catalog(), clock=VirtualClock()) as store:
+            position = await store.position(JOURNAL)
+            assert position >= told
+            found = await store.query(ask("count volt", stop_ms=100_000_000))
+            # Positions start over in each round: those stored already were not written again.
+            assert at(found) == [(0, position * 50)]
+
+
+async def test_readings_and_writing_go_on_side_by_side(tmp_path: Path) -> None:
+    async with open_store(
+        f"duckdb://{tmp_path}/x.duckdb", catalog=make_catalog(), clock=VirtualClock()
+    ) as store:
+
+        async def write() -> None:
+            for n in range(30):
+                await put(store, *(row(n * 10 + i, volt=1.0) for i in range(10)), position=n + 1)
+
+        async def read() -> int:
+            found = await store.query(ask("count volt"))
+            return int(found.rows[0][1] or 0) if found.rows else 0
+
+        writing = asyncio.create_task(write())
+        counts = [await read() for _ in range(20)]
+        await writing
+        assert all(count % 10 == 0 for count in counts), "a batch is seen whole or not at all"
+        assert counts == sorted(counts)
+        assert await read() == 300
+
+
+async def test_a_question_that_takes_too_long_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await duckdb.DuckDBStore.open(tmp_path / "x.duckdb", Schema(make_catalog()))
+    monkeypatch.setattr(duckdb, "QUERY_TIMEOUT_S", 0.2)
+    endless = (
+        "SELECT count(*) FROM range(10_000_000_000) a, range(1000) b WHERE a.range % 7 = b.range"
+    )
+    with pytest.raises(QueryError, match="ask for less"):
+        await store._read(endless, [])
+    # Its threads are free again, also after the one who asked went away.
+    asking = [asyncio.create_task(store._read(endless, [])) for _ in range(2 * duckdb.READERS)]
+    await asyncio.sleep(0.05)
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert await store._read("SELECT 1", []) == [(1,)]
+    await store.close()
+
+
+async def test_a_question_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
+    store = await duckdb.DuckDBStore.open(tmp_path / "x.duckdb", Schema(make_catalog()))
+    with pytest.raises(QueryError, match="memory"):
+        await store._read("SELECT list(range) FROM range(100_000_000)", [])
+    assert await store.position(JOURNAL) == 0
+    await store.close()
+
+
+async def test_a_failed_write_leaves_nothing_and_the_next_one_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await duckdb.DuckDBStore.open(tmp_path / "x.duckdb", Schema(make_catalog()))
+    await put(store, row(0, volt=1.0), position=1)
+
+    def broken(*_: object) -> None:
+        raise OSError("made to fail")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(duckdb, "_kpi_columns", broken)
+        with pytest.raises(OSError, match="made to fail"):
+            await store.write(
+                [row(1, "New", volt=2.0)],
+                [measure(0, "pue", 1.5, "site", "DC-NT")],
+                journal_uuid=JOURNAL,
+                position=2,
+            )
+    assert await store.position(JOURNAL) == 1
+    assert at(await store.query(ask("count volt"))) == [(0, 1)]
+    await put(store, row(1, "New", volt=2.0), position=2)
+    found = await store.query(ask("volt", group_by=("asset",)))
+    assert at(found, time_column=1) == [("A1", 0, 1.0), ("New", 1, 2.0)]
+    await store.close()
+
+
+async def test_what_expired_makes_room_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+
+    async def day(store: Store, number: int) -> None:
+        at_ms = number * 86_400_000
+        for part in range(20):
+            rows = [
+                row(at_ms + part * 100_000 + i, f"A{i % 100}", volt=(i * 7919 % 10007) / 7, cells=i)
+                for i in range(10_000)
+            ]
+            await put(store, *rows, position=number * 100 + part + 1)
+        await put_measures(
+            store, measure(at_ms, "pue", 1.7, "site", "DC-NT"), position=number * 100 + 50
+        )
+
+    sizes = []
+    for number in range(5):
+        async with open_store(
+            f"duckdb://{path}", catalog=make_catalog(), clock=VirtualClock()
+        ) as store:
+            await day(store, number)
+            await store.expire(before_ms=T0_MS + number * 86_400_000)
+            found = await store.query(ask("count volt", stop_ms=10 * 86_400_000))
+            assert at(found) == [(0, 200_000)]
+        sizes.append(path.stat().st_size)
+    assert sizes[-1] < 2.5 * sizes[0], sizes
