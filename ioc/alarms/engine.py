@@ -425,9 +425,16 @@ class Engine:
             (asset, alarm): at_ms for asset, alarm, at_ms in snapshot.device_cleared
         }
 
-    def adopt(self, standing: Sequence[Alarm], *, next_id: int, snapshot: Snapshot | None) -> None:
-        """Begin with the alarms that stand in the state database, under another catalog or version
-        than they were raised by; before any entry.
+    def adopt(
+        self,
+        standing: Sequence[Alarm],
+        cleared: Sequence[Alarm],
+        *,
+        next_id: int,
+        snapshot: Snapshot | None,
+    ) -> None:
+        """Begin with the alarms of the state database, those that stand and those that cleared
+        last, under another catalog or version than they were raised by; before any entry.
 
         Last values are taken from the snapshot as far as they still fit. Timers begin anew.
         """
@@ -443,7 +450,7 @@ class Engine:
         for number, alarm in enumerate(standing):
             kept.append(self._adopted(alarm, number))
         self.lifecycle.restore(
-            LifecycleState(next_id=next_id, raised=len(kept), standing=kept, cleared=[])
+            LifecycleState(next_id=next_id, raised=len(kept), standing=kept, cleared=list(cleared))
         )
         children: dict[str, list[str]] = {}
         for alarm in standing:

@@ -7,11 +7,12 @@ lost, none is told twice. What consoles see (``Live``) follows the commit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import NoReturn, Protocol
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NoReturn, Protocol, TypeVar
 
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from ioc.alarms import saved
 from ioc.alarms.engine import VERSION, Engine
@@ -25,6 +26,7 @@ from ioc.state import State
 from ioc.supervise import StageHealth
 
 log = structlog.get_logger()
+Result = TypeVar("Result")
 
 SNAPSHOT_EVERY_S = 60.0
 # A position that brought no transition may wait: it is found again by reading the same entries.
@@ -110,13 +112,21 @@ class _Evaluation:
 
     async def begin(self) -> None:
         """Know again all that was known at the committed position, telling nothing."""
-        start = await self._patiently_read()
+        start = await self._patiently(
+            lambda connection: saved.read_start(connection, self._journal.uuid)
+        )
         self._committed = start.position
+        self._snapshot_due = start.snapshot_position is None
         self.position = start.position or 0
         engine = Engine(self._catalog, start.inventory, journal_uuid=self._journal.uuid)
         if not await self._replay(engine, start):
             engine = Engine(self._catalog, start.inventory, journal_uuid=self._journal.uuid)
-            engine.adopt(start.standing, next_id=start.next_id, snapshot=start.snapshot)
+            engine.adopt(
+                start.standing,
+                await self._patiently(saved.read_cleared),
+                next_id=start.next_id,
+                snapshot=start.snapshot,
+            )
             self._snapshot_due = True
             if start.standing:
                 # Alarms of rules that are gone are cleared at a place in the journal.
@@ -133,13 +143,11 @@ class _Evaluation:
         self._health.ready = True
         self._tell_health(None)
 
-    async def _patiently_read(self) -> saved.Start:
+    async def _patiently(self, read: Callable[[Connection], Result]) -> Result:
         delay_s = FIRST_RETRY_S
         while True:
             try:
-                return await self._state.run(
-                    lambda connection: saved.read_start(connection, self._journal.uuid)
-                )
+                return await self._state.run(read)
             except StateUnavailableError as error:
                 delay_s = await self._wait_for_state(error, delay_s)
 

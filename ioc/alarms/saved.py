@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from ioc.alarms.engine import Snapshot, read_snapshot
 from ioc.alarms.history import fold
+from ioc.alarms.lifecycle import REMEMBERED_CLEARED
 from ioc.alarms.model import Alarm, Transition
 from ioc.errors import JournalError
 from ioc.inventory import Asset, Inventory, Site
@@ -93,6 +94,19 @@ def read_start(connection: Connection, journal_uuid: str) -> Start:
             row.position if row is not None and row.journal_uuid == journal_uuid else None
         ),
     )
+
+
+def read_cleared(connection: Connection) -> list[Alarm]:
+    """The alarms that cleared last, the latest at the end: they can still be acknowledged."""
+    alarm = schema.alarm.c
+    contents = connection.scalars(
+        select(alarm.content)
+        .where(alarm.cleared_ms.is_not(None))
+        .order_by(alarm.cleared_ms.desc(), alarm.id)
+        .limit(REMEMBERED_CLEARED)
+    )
+    decode = msgspec.json.Decoder(Alarm).decode
+    return [decode(content) for content in contents][::-1]
 
 
 def read_position(connection: Connection, journal_uuid: str) -> int | None:

@@ -1,38 +1,18 @@
 """The words of an alarm: a rule's text with what was measured put in.
 
-A rule's text may name {asset}, {value}, {threshold} and {unit}; the catalog refuses others.
+A rule's text may name what ``ioc.catalog.model.PLACEHOLDERS`` lists; the catalog refuses others.
 """
 
 from __future__ import annotations
 
 import math
-import string
 
 from ioc.catalog.model import Equals, Flapping, Metric, NoData, Rate, Rule
 from ioc.text import Language, Text
 
-PLACEHOLDERS = frozenset({"asset", "value", "threshold", "unit"})
 # Units as people write them, where the catalog's word is another.
 _SHOWN = {"1": "", "us": "µs"}
 _YES_NO = {"vi": ("không", "có"), "en": ("no", "yes")}
-
-
-def faults_of(text: Text) -> list[str]:
-    """What is wrong with the placeholders of a rule's text, a sentence each."""
-    faults = []
-    for language, words in (("vi", text.vi), ("en", text.en)):
-        try:
-            parts = list(string.Formatter().parse(words))
-        except ValueError as error:
-            faults.append(f"{language}: {error}")
-            continue
-        for _, name, form, conversion in parts:
-            if name is None:
-                continue
-            if name not in PLACEHOLDERS or form or conversion:
-                allowed = ", ".join(f"{{{one}}}" for one in sorted(PLACEHOLDERS))
-                faults.append(f"{language}: {{{name}}}: expected one of {allowed}")
-    return faults
 
 
 def filled(

@@ -16,7 +16,8 @@ from typing import TypeVar
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ioc.errors import ConfigError, StateUnavailableError
@@ -48,8 +49,10 @@ class State:
         try:
             with self._engine.begin() as connection:
                 return work(connection)
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             raise StateUnavailableError(f"state database: {error.orig}") from error
+        except PoolTimeoutError as error:
+            raise StateUnavailableError(f"state database: {error}") from error
 
     async def close(self) -> None:
         """Wait for what is under way, then let go of the database."""
