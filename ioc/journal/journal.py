@@ -130,13 +130,12 @@ class Journal:
         over. Without any argument it only waits for what was appended before.
 
         Raises ``JournalFullError`` with nothing written when the bound or the disk's reserve is
-        reached; ``Command`` and ``Activation`` alone have a little more room. Raises
-        ``JournalError`` when the disk fails: what was written is then in doubt, read it again.
+        reached; ``Command`` and ``Activation`` alone have a little more room, and a checkpoint
+        alone is always taken, for trimming waits for it. Raises ``JournalError`` when the disk fails: what was written is then in doubt, read it again.
         """
         contents = [self._encoder.encode(record) for record in records]
+        # A checkpoint takes the place of the last one.
         size = sum(map(len, contents)) + sum(len(q.payload) + 256 for q in quarantined)
-        if checkpoint is not None:
-            size += len(checkpoint)
         if size:
             urgent = not quarantined and all(isinstance(r, Command | Activation) for r in records)
             refusal = self._refusal(size, urgent=urgent)
@@ -390,7 +389,8 @@ async def open_journal(
 ) -> AsyncIterator[Journal]:
     """Open the journal in ``folder``, or begin one, for this process alone.
 
-    ``bound_bytes`` is what its rows may take, ``reserve_bytes`` what it leaves free on the disk.
+    ``bound_bytes`` is what its rows may take (more than comes in ``keep_s``), ``reserve_bytes``
+    what it leaves free on the disk.
     Entries are removed once every one of ``consumers`` and the checkpoint are past them and they
     are ``keep_s`` old. At most ``quarantine_rows`` quarantined messages are kept, the newest.
 
