@@ -1,0 +1,227 @@
+"""From arrays to messages of contract v1: who sends what, and when.
+
+Every asset sends once an interval, at its own moment of it, so that messages are spread evenly.
+Metrics whose cadence is longer than the interval ride along when they are due: at an asset's first
+message, and then each cadence, staggered over the assets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ioc.catalog import Kind
+from simulators.faults import DeviceAlarm
+from simulators.table import BoolArray, IntArray, Table
+
+CLOCK_SKEW_MS = 45 * 60_000
+_encode = msgspec.json.Encoder().encode
+# How far rounding goes for what has very small values; the catalog's decimals are for people.
+_AS_IT_IS = frozenset({"pre_fec_ber"})
+
+
+class Message(NamedTuple):
+    """One MQTT message."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Metrics that are sent together: with one cadence, by the same assets."""
+
+    names: tuple[str, ...]
+    cadence_s: int
+    masked: bool
+
+
+class Sender:
+    """Makes the messages of one kind.
+
+    ``slots`` gives each asset's moment within the interval. ``boot`` is drawn outside the seed:
+    with it a second run is not taken for a repetition of the first.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        kind: Kind,
+        *,
+        province: str,
+        slots: IntArray,
+        slot_count: int,
+        interval_s: float,
+        boot: int,
+        rng: np.random.Generator,
+        sent: Callable[[IntArray], None] | None = None,
+    ) -> None:
+        self.table = table
+        self._kind = kind
+        self._boot = boot
+        self._sent = sent
+        order = np.argsort(slots, kind="stable")
+        bounds = np.searchsorted(slots[order], np.arange(slot_count + 1))
+        self._rows: list[IntArray] = [
+            order[bounds[slot] : bounds[slot + 1]] for slot in range(slot_count)
+        ]
+        self._topics = [
+            f"ioc/v1/{province}/{table.kind}/{asset.id}/telemetry" for asset in table.assets
+        ]
+        self._alarm_topics = [f"ioc/v1/{province}/{table.kind}/{a.id}/alarm" for a in table.assets]
+        self._seq = [0] * len(table)
+        self._boots_seen: IntArray = table.restarts.copy()
+        self._interval_s = interval_s
+        self._groups: list[_Group] | None = None
+        self._next_ms: dict[int, IntArray] = {}
+        self._stagger = rng.random(len(table))
+        self._columns: dict[str, npt.NDArray[Any]] = {}
+        self._spiked = next(
+            (name for name in kind.metrics if kind.metrics[name].type == "float"), None
+        )
+
+    def refresh(self) -> None:
+        """Take over what the physics worked out, rounded as a sensor's display would be."""
+        for name, values in self.table.columns.items():
+            if values.dtype.kind == "f" and name not in _AS_IT_IS:
+                values = np.round(values, self._kind.metrics[name].decimals)
+            self._columns[name] = values
+
+    def telemetry(self, slot: int, now_ms: int) -> list[Message]:
+        """The messages of the assets whose moment this slot is."""
+        rows = self._rows[slot]
+        rows = rows[self.table.speaking[rows]]
+        if not len(rows):
+            return []
+        self._begin_boots(rows)
+        contents: list[dict[str, Any]] = [{} for _ in rows]
+        for group in self._grouped():
+            self._add(group, rows, contents, now_ms)
+        boots = (self._boot + self.table.restarts[rows]).tolist()
+        distorted = self._distorted(rows)
+        messages = []
+        for place, (row, boot, content) in enumerate(
+            zip(rows.tolist(), boots, contents, strict=True)
+        ):
+            if not content:
+                continue
+            seq = self._seq[row]
+            self._seq[row] = seq + 1
+            content["ts"], content["boot"], content["seq"] = now_ms, boot, seq
+            payload = (
+                self._distort(row, content, seq)
+                if distorted is not None and distorted[place]
+                else _encode(content)
+            )
+            messages.append(Message(self._topics[row], payload))
+        return messages
+
+    def alarm(
+        self, asset: str, words: DeviceAlarm, *, alarm_id: str, raised: bool, now_ms: int
+    ) -> Message:
+        """A device alarm, raised or cleared."""
+        row = self.table.index[asset]
+        content = {
+            "ts": now_ms,
+            "alarm_id": alarm_id,
+            "state": "raised" if raised else "cleared",
+            "severity": words.severity if raised else "cleared",
+            "event_type": words.event_type,
+            "probable_cause": words.probable_cause,
+            "object": words.object,
+            "text": words.text,
+        }
+        return Message(self._alarm_topics[row], _encode(content))
+
+    def _begin_boots(self, rows: IntArray) -> None:
+        fresh = rows[self.table.restarts[rows] != self._boots_seen[rows]]
+        self._boots_seen[fresh] = self.table.restarts[fresh]
+        for row in fresh.tolist():
+            self._seq[row] = 0
+
+    def _grouped(self) -> list[_Group]:
+        """Groups by cadence and mask; made at the first use, when the physics has run once."""
+        if self._groups is None:
+            groups: dict[tuple[int, int], list[str]] = {}
+            for name, metric in self._kind.metrics.items():
+                if name in self._columns:
+                    mask = self.table.masks.get(name)
+                    key = (metric.cadence_s, id(mask) if mask is not None else 0)
+                    groups.setdefault(key, []).append(name)
+            self._groups = [
+                _Group(tuple(names), cadence_s, mask != 0)
+                for (cadence_s, mask), names in groups.items()
+            ]
+        return self._groups
+
+    def _add(
+        self, group: _Group, rows: IntArray, contents: list[dict[str, Any]], now_ms: int
+    ) -> None:
+        chosen: BoolArray | None = None
+        if group.masked:
+            chosen = self.table.masks[group.names[0]][rows]
+        if group.cadence_s > self._interval_s:
+            due = self._due(group.cadence_s, rows, now_ms)
+            chosen = due if chosen is None else chosen & due
+        if chosen is not None:
+            if not chosen.any():
+                return
+            rows = rows[chosen]
+            contents = [content for content, take in zip(contents, chosen, strict=True) if take]
+        names = group.names
+        values = zip(*(self._columns[name][rows].tolist() for name in names), strict=True)
+        for content, row in zip(contents, values, strict=True):
+            content.update(zip(names, row, strict=True))
+        if group.cadence_s > self._interval_s and self._sent is not None:
+            self._sent(rows)
+
+    def _due(self, cadence_s: int, rows: IntArray, now_ms: int) -> BoolArray:
+        """Whose slower metrics are due; they are then planned a cadence later."""
+        following = self._next_ms.get(cadence_s)
+        if following is None:
+            following = self._next_ms[cadence_s] = np.full(len(self.table), -1, dtype=np.int64)
+        planned = following[rows]
+        due: BoolArray = planned <= now_ms
+        cadence_ms = cadence_s * 1000
+        first = now_ms + (self._stagger[rows] * cadence_ms).astype(np.int64)
+        late = np.maximum(now_ms - planned, 0) // cadence_ms * cadence_ms
+        after = np.where(planned < 0, first, planned + late + cadence_ms)
+        following[rows] = np.where(due, after, planned)
+        return due
+
+    def _distorted(self, rows: IntArray) -> BoolArray | None:
+        faults = [self.table.fault(name) for name in ("bad-payload", "sensor-spike", "clock-skew")]
+        touched: BoolArray = faults[0] | faults[1] | faults[2]
+        return touched[rows] if touched.any() else None
+
+    def _distort(self, row: int, content: dict[str, Any], seq: int) -> bytes:
+        if self.table.fault("clock-skew")[row]:
+            content["ts"] += CLOCK_SKEW_MS
+        spiked = self._spiked
+        if self.table.fault("sensor-spike")[row] and seq % 6 == 3 and spiked in content:
+            most = self._kind.metrics[spiked].range
+            assert most is not None, "a number has a range"
+            content[spiked] = most[1] * 0.99
+        if self.table.fault("bad-payload")[row]:
+            return _nonsense(content, seq, spiked)
+        return _encode(content)
+
+
+def _nonsense(content: Mapping[str, Any], seq: int, metric: str | None) -> bytes:
+    """What bad firmware sends: cut short, wrong type, out of range, not a number, in turn."""
+    payload = _encode(content)
+    metric = metric or "value"
+    match seq % 4:
+        case 0:
+            return payload[: len(payload) // 2]
+        case 1:
+            return _encode({**content, metric: "ERR"})
+        case 2:
+            return _encode({**content, metric: 1e12})
+        case _:
+            return payload[:-1] + b',"' + metric.encode() + b'":NaN}'

@@ -1,0 +1,253 @@
+"""The whole simulated province: physics by the second, messages by the tick.
+
+Same inventory, seed, start and ticks: the same messages, but for ``boot``. Time is what the caller
+says; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ioc.catalog import Catalog
+from ioc.inventory.file import InventoryFile
+from simulators.bts import KIND as BTS
+from simulators.bts import Stations
+from simulators.data_center import KINDS as DATA_CENTRE_KINDS
+from simulators.data_center import DataCentres
+from simulators.faults import FAULTS, LOSS_OF_SIGNAL, ActiveFault, DeviceAlarm, Faults
+from simulators.fibre import KIND as SPAN
+from simulators.fibre import Spans
+from simulators.messages import Message, Sender
+from simulators.network import Network
+from simulators.sites import Sites
+from simulators.table import BoolArray, FloatArray, Table
+
+PHYSICS_EVERY_S = 1.0
+# A port declares loss of signal after 2.5 s of darkness and clears it after 10 s of light
+# (failure soaking of transmission equipment, Telcordia GR-253).
+_DARK_FOR_S, _LIGHT_FOR_S = 2.5, 10.0
+
+
+class Province:
+    """All simulated assets of one inventory.
+
+    ``tick_s`` is the grain of sending: each asset sends at one tick of ``interval_s``. Reusable
+    only as a whole: a new run is a new ``Province``.
+    """
+
+    def __init__(
+        self,
+        inventory: InventoryFile,
+        *,
+        catalog: Catalog,
+        seed: int,
+        start_ms: int,
+        interval_s: float = 10.0,
+        tick_s: float = 0.1,
+        boot: int = 0,
+    ) -> None:
+        self.now_ms = start_ms
+        self.tick_s = min(tick_s, interval_s)
+        self._start_ms = start_ms
+        self._ticks = 0
+        self._physics_ms = start_ms
+        simulated = [asset for asset in inventory.assets if asset.simulated]
+        streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(5)]
+        self.network = Network(
+            inventory.sites, (asset for asset in inventory.assets if asset.kind == SPAN)
+        )
+        stations = [asset for asset in simulated if asset.kind == BTS]
+        genset = np.zeros(len(self.network.sites), dtype=np.bool_)
+        for asset in stations:
+            if asset.attributes.get("has_genset"):
+                genset[self.network.site_index[asset.site]] = True
+        self.sites = Sites(len(self.network.sites), genset=genset, rng=streams[0])
+        self.stations = Stations(stations, self.network, self.sites, streams[1])
+        spans = [a for a in simulated if a.kind == SPAN and a.id in self.network.span_index]
+        self.spans = Spans(spans, self.network, streams[2])
+        centres = [asset for asset in simulated if asset.kind in DATA_CENTRE_KINDS]
+        self.centres = DataCentres(centres, self.network, streams[3])
+        self.tables: dict[str, Table] = {
+            BTS: self.stations.table,
+            SPAN: self.spans.table,
+            **self.centres.tables,
+        }
+        self.faults = Faults(
+            self.tables, not_simulated=(a.id for a in inventory.assets if not a.simulated)
+        )
+        self._slot_count = max(1, round(interval_s / self.tick_s))
+        self._senders = self._make_senders(
+            inventory.province, catalog, interval_s=interval_s, boot=boot, rng=streams[4]
+        )
+        self.reached: BoolArray = np.ones(len(self.network.sites), dtype=np.bool_)
+        self._seen: tuple[bytes, bytes] | None = None
+        self._stolen: BoolArray = np.zeros(len(self.network.sites), dtype=np.bool_)
+        self._dark_s: FloatArray = np.zeros(len(self.spans.table))
+        self._light_s: FloatArray = np.zeros(len(self.spans.table))
+        # Device alarms: those that stand, and those that wait until their asset can speak.
+        self.open_alarms: dict[tuple[str, str], DeviceAlarm] = {}
+        self._waiting: list[tuple[str, str, DeviceAlarm, bool]] = []
+        self._step(0.0)
+
+    @property
+    def size(self) -> int:
+        """How many assets send."""
+        return sum(map(len, self.tables.values()))
+
+    def begin(self, fault: str, asset: str, *, for_s: float) -> ActiveFault:
+        """Let a fault begin now. Raises ``FaultError`` naming what is known."""
+        begun = self.faults.begin(fault, asset, now_ms=self.now_ms, for_ms=round(for_s * 1000))
+        words = FAULTS[fault].alarm
+        if words is not None and (asset, fault) not in self.open_alarms:
+            self._waiting.append((asset, fault, words, True))
+        return begun
+
+    def adopt_alarm(self, asset: str, alarm_id: str, words: DeviceAlarm) -> None:
+        """Take over a device alarm that an earlier run left standing: it is cleared as soon as its
+        asset can speak, unless its cause is there again."""
+        if asset not in {id_ for table in self.tables.values() for id_ in table.index}:
+            return
+        self.open_alarms[asset, alarm_id] = words
+        if words != LOSS_OF_SIGNAL and not any(
+            fault.asset == asset and fault.fault == alarm_id for fault in self.faults.active
+        ):
+            self._waiting.append((asset, alarm_id, words, False))
+
+    def tick(self) -> list[Message]:
+        """Move time by one tick; the messages that are sent at its end, in order."""
+        self._ticks += 1
+        return self._at(self._start_ms + round(self._ticks * self.tick_s * 1000))
+
+    def skip_to(self, now_ms: int) -> None:
+        """Go on from a later time: what lies between was not measured. The physics follows in one
+        step at the next tick."""
+        self._ticks = max(self._ticks, int((now_ms - self._start_ms) / (self.tick_s * 1000)))
+
+    def _at(self, now_ms: int) -> list[Message]:
+        self.now_ms = now_ms
+        for ended in self.faults.end_due(now_ms):
+            words = FAULTS[ended.fault].alarm
+            if words is not None:
+                self._waiting.append((ended.asset, ended.fault, words, False))
+        elapsed_s = (now_ms - self._physics_ms) / 1000.0
+        messages: list[Message] = []
+        if elapsed_s >= PHYSICS_EVERY_S - 1e-6:
+            self._physics_ms = now_ms
+            self._step(elapsed_s)
+            messages += self._watch_light(elapsed_s)
+        if self._waiting:
+            messages += self._tell_waiting()
+        slot = self._ticks % self._slot_count
+        for sender in self._senders.values():
+            messages += sender.telemetry(slot, now_ms)
+        return messages
+
+    def _make_senders(
+        self,
+        province: str,
+        catalog: Catalog,
+        *,
+        interval_s: float,
+        boot: int,
+        rng: np.random.Generator,
+    ) -> dict[str, Sender]:
+        """One sender per kind; all assets together are spread evenly over the interval."""
+        size = self.size
+        slots = rng.permutation(size) * self._slot_count // max(size, 1)
+        senders, begin = {}, 0
+        for kind, table in self.tables.items():
+            if len(table):
+                senders[kind] = Sender(
+                    table,
+                    catalog.kinds[kind],
+                    province=province,
+                    slots=slots[begin : begin + len(table)],
+                    slot_count=self._slot_count,
+                    interval_s=interval_s,
+                    boot=boot,
+                    rng=rng,
+                    sent=self.stations.counters_sent if kind == BTS else None,
+                )
+            begin += len(table)
+        return senders
+
+    def _step(self, dt_s: float) -> None:
+        """One step of the physics, from what feeds to what is fed."""
+        self._break_sites()
+        self.sites.advance(self.now_ms, dt_s)
+        if len(self.centres.places):
+            self.sites.powered[self.centres.places] = self.centres.powered
+        lit = np.ones(len(self.network.spans), dtype=np.bool_)
+        lit[self.spans.row_in_network] = ~self.spans.broken(self.now_ms)
+        powered = self.sites.powered
+        lit &= powered[self.network.a] & powered[self.network.b]
+        seen = (lit.tobytes(), powered.tobytes())
+        if seen != self._seen:
+            self._seen = seen
+            self.reached = self.network.reachable(lit=lit, powered=powered)
+        self.stations.advance(self.now_ms, dt_s)
+        self.spans.advance(self.now_ms, dt_s, lit=lit[self.spans.row_in_network])
+        self.centres.advance(self.now_ms, dt_s, reached=self.reached)
+        self._let_speak()
+        for sender in self._senders.values():
+            sender.refresh()
+
+    def _break_sites(self) -> None:
+        sites, table, count = self.sites, self.stations.table, self.sites.count
+        empty = table.on_sites("battery-low", count)
+        sites.mains_out = table.on_sites("mains-failure", count) | empty
+        sites.drain(empty, to=0.165)
+        stolen = table.on_sites("battery-theft", count)
+        sites.charge[self._stolen & ~stolen] = 0.95  # the new battery comes charged
+        sites.battery_stolen = self._stolen = stolen
+        sites.cooling_out = table.on_sites("cooling-failure", count)
+        sites.overheated = table.on_sites("high-temperature", count)
+
+    def _let_speak(self) -> None:
+        """Who can send: with power, with a way to a core site, and not struck dumb."""
+        reached = self.reached
+        for table in self.tables.values():
+            speaking = reached[table.site]
+            if table.kind == BTS:
+                speaking &= self.sites.in_operation[table.site]
+            elif table.kind == SPAN:
+                rows = self.spans.row_in_network
+                speaking |= reached[self.network.b[rows]]
+            table.speaking = speaking & ~table.fault("silent")
+
+    def _watch_light(self, dt_s: float) -> list[Message]:
+        """Ports raise and clear their own loss of signal."""
+        table, lit = self.spans.table, self.spans.lit
+        self._dark_s = np.where(lit, 0.0, self._dark_s + dt_s)
+        self._light_s = np.where(lit, self._light_s + dt_s, 0.0)
+        messages = []
+        dark = (self._dark_s >= _DARK_FOR_S) & table.speaking
+        for row in np.flatnonzero(dark).tolist():
+            asset = table.assets[row].id
+            if (asset, "los") not in self.open_alarms:
+                messages.append(self._tell(asset, "los", LOSS_OF_SIGNAL, raised=True))
+        for asset, alarm_id in list(self.open_alarms):
+            if alarm_id == "los":
+                row = table.index[asset]
+                if self._light_s[row] >= _LIGHT_FOR_S and table.speaking[row]:
+                    messages.append(self._tell(asset, "los", LOSS_OF_SIGNAL, raised=False))
+        return messages
+
+    def _tell_waiting(self) -> list[Message]:
+        waiting, self._waiting = self._waiting, []
+        messages = []
+        for asset, alarm_id, words, raised in waiting:
+            table = self.tables[self.faults.kind_of(asset)]
+            if table.speaking[table.index[asset]]:
+                messages.append(self._tell(asset, alarm_id, words, raised=raised))
+            else:
+                self._waiting.append((asset, alarm_id, words, raised))
+        return messages
+
+    def _tell(self, asset: str, alarm_id: str, words: DeviceAlarm, *, raised: bool) -> Message:
+        if raised:
+            self.open_alarms[asset, alarm_id] = words
+        else:
+            self.open_alarms.pop((asset, alarm_id), None)
+        sender = self._senders[self.faults.kind_of(asset)]
+        return sender.alarm(asset, words, alarm_id=alarm_id, raised=raised, now_ms=self.now_ms)

@@ -1,0 +1,157 @@
+"""Messages to the broker, at least once: what it did not acknowledge is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import aiomqtt
+
+from ioc.clock import Clock
+from ioc.ingest.broker import Broker
+from simulators.messages import Message
+
+# So many messages wait for their PUBACK at once.
+IN_FLIGHT = 64
+# So many wait in all: about a minute of the whole province. Then the province stands still until
+# the broker takes some, as devices with a full buffer measure no more; no seq is skipped.
+BACKLOG = 50_000
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.5, 5.0
+
+# aiomqtt warns of every publish beyond ten that wait; here many are meant to.
+_quiet = logging.getLogger("simulators.publisher")
+_quiet.setLevel(logging.ERROR)
+
+Answer = Callable[[bytes], Awaitable[list[Message]]]
+
+
+class Publisher:
+    """One connection to the broker, made anew when it is lost. Belongs to one event loop.
+
+    Messages leave in the order they were given. After a lost connection those without a PUBACK are
+    sent again, unchanged and first: receivers tell them by boot and seq.
+    """
+
+    def __init__(
+        self, broker: Broker, *, clock: Clock, backlog: int = BACKLOG, in_flight: int = IN_FLIGHT
+    ) -> None:
+        self.sent = 0
+        self.acknowledged = 0
+        self.reconnects = -1
+        self.connected = False
+        self.last_error = ""
+        self._broker = broker
+        self._clock = clock
+        self._bound = backlog
+        self._width = in_flight
+        self._waiting: deque[tuple[int, Message]] = deque()
+        self._in_flight: dict[int, Message] = {}
+        self._next = 0
+        self._more = asyncio.Event()
+        self._less = asyncio.Event()
+
+    @property
+    def backlog(self) -> int:
+        """Messages without a PUBACK."""
+        return len(self._waiting) + len(self._in_flight)
+
+    async def put(self, messages: Sequence[Message]) -> None:
+        """Hand over messages; returns when they have room, before they are sent."""
+        while self.backlog >= self._bound:
+            self._less.clear()
+            await self._less.wait()
+        for message in messages:
+            self._waiting.append((self._next, message))
+            self._next += 1
+        if messages:
+            self._more.set()
+
+    async def drained(self) -> None:
+        """Return once everything handed over so far is acknowledged."""
+        while self.backlog:
+            self._less.clear()
+            await self._less.wait()
+
+    async def run(self, *, subscribe: str = "", answer: Answer | None = None) -> None:
+        """Connect, publish and reconnect until cancelled. Messages on ``subscribe`` are handed to
+        ``answer``; what that returns is published."""
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            try:
+                async with self._client() as client:
+                    self.connected, self.last_error = True, ""
+                    self.reconnects += 1
+                    backoff_s = _FIRST_BACKOFF_S
+                    if subscribe:
+                        await client.subscribe(subscribe, qos=1)
+                    await self._serve(client, answer)
+            except aiomqtt.MqttError as error:
+                self.last_error = str(error)
+            finally:
+                self.connected = False
+                # What was under way goes back to the front, in its order.
+                self._waiting.extendleft(sorted(self._in_flight.items(), reverse=True))
+                self._in_flight.clear()
+            await self._clock.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
+
+    def _client(self) -> aiomqtt.Client:
+        broker = self._broker
+        return aiomqtt.Client(
+            broker.host,
+            broker.port,
+            username=broker.username or None,
+            password=broker.password or None,
+            tls_params=aiomqtt.TLSParameters() if broker.tls else None,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=True,
+            timeout=10.0,
+            keepalive=15,
+            logger=_quiet,
+            # Ours are bounded by the number of workers; paho's own limit would only delay.
+            max_inflight_messages=self._width,
+        )
+
+    async def _serve(self, client: aiomqtt.Client, answer: Answer | None) -> None:
+        """Publish with ``in_flight`` workers and answer, until the connection is lost."""
+        jobs = [
+            asyncio.create_task(self._work(client), name=f"publish-{number}")
+            for number in range(self._width)
+        ]
+        # Listening also tells at once that the connection is lost.
+        jobs.append(asyncio.create_task(self._listen(client, answer), name="listen"))
+        try:
+            done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+            for job in done:
+                job.result()  # raises what ended it
+        finally:
+            for job in jobs:
+                job.cancel()
+            for job in jobs:
+                with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
+                    await job
+
+    async def _work(self, client: aiomqtt.Client) -> None:
+        while True:
+            if not self._waiting:
+                self._more.clear()
+                await self._more.wait()
+                continue
+            number, message = self._waiting.popleft()
+            self._in_flight[number] = message
+            self.sent += 1
+            # Without a time-out: a lost connection ends this worker, and keep-alive finds it lost.
+            await client.publish(message.topic, message.payload, qos=1, timeout=math.inf)
+            del self._in_flight[number]
+            self.acknowledged += 1
+            self._less.set()
+
+    async def _listen(self, client: aiomqtt.Client, answer: Answer | None) -> None:
+        async for message in client.messages:
+            if answer is not None and isinstance(message.payload, bytes):
+                await self.put(await answer(message.payload))
+        raise aiomqtt.MqttError("the connection ended")
