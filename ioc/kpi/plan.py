@@ -21,7 +21,6 @@ MeasureName = Literal[
     "bts_total",
     "bts_up",
     "bts_availability_percent",
-    "bts_reporting",
     "bts_5g_share_percent",
     "download_mbit_s",
     "population_without_service",
