@@ -41,7 +41,8 @@ LAGGING_S = 30.0
 class KpiJournal(Protocol):
     """As much of a journal as is needed here."""
 
-    end: int
+    @property
+    def end(self) -> int: ...
 
     async def append(self, *records: Record) -> int: ...
 
