@@ -7,6 +7,7 @@ standard's own name stands beside (``RRC.ConnMean``), with its source.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Iterable
 from importlib.resources import files as package_files
@@ -15,6 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ioc.catalog.causes import PROBABLE_CAUSES
 from ioc.errors import FileError
 from ioc.files import read_yaml
 from ioc.text import Text
@@ -159,6 +161,15 @@ class Rule(_Strict):
     text: Text
     action: Text
     source: str = Field(min_length=1)
+
+    @field_validator("probable_cause")
+    @classmethod
+    def _known_cause(cls, cause: str) -> str:
+        if cause not in PROBABLE_CAUSES:
+            near = difflib.get_close_matches(cause, PROBABLE_CAUSES, n=3)
+            hint = f"; close to it are {', '.join(near)}" if near else ""
+            raise ValueError(f"not a probable cause of RFC 3877{hint}")
+        return cause
 
     @field_validator("text", "action")
     @classmethod
