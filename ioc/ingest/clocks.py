@@ -7,8 +7,8 @@ import math
 from ioc.journal.records import ClockState
 
 CLOCK_LIMIT_S = 120.0
-# A device's own backlog runs ahead of the time by more than its messages jitter.
-JITTER_MS = 500
+# Two messages of a wrong clock are as far apart by its times as by their arrival, within this.
+JITTER_MS = 2000
 
 GRACE_S = 15.0
 DEEP = 1000
@@ -23,7 +23,8 @@ class Clocks:
 
     Off is what lies further ahead of ours than the limit. What lies further behind may have waited
     at the broker (``draining``) or in the device: then the times of an asset's messages advance
-    faster than they arrive. Those of a wrong clock advance as fast.
+    faster than they arrive, after the first of them came late. Those of a wrong clock advance as
+    fast as they arrive.
     """
 
     def __init__(self, *, limit_s: float = CLOCK_LIMIT_S) -> None:
@@ -41,7 +42,7 @@ class Clocks:
             if before is None:
                 return "off"
             gained_ms = (ts_ms - before[0]) - (received_ms - before[1])
-            return "ok" if gained_ms > JITTER_MS else "off"
+            return "off" if abs(gained_ms) <= JITTER_MS else "ok"
         return "off" if -behind_ms > self._limit_ms else "ok"
 
 

@@ -437,7 +437,9 @@ def _integer(name: str, value: object) -> int:
     number = _number(name, value)
     if isinstance(number, float):
         if not number.is_integer():
-            raise _FaultError("wrong_type", f"{name}: found {value}, expected a whole number")
+            raise _FaultError(
+                "wrong_type", f"{name}: found {_shown(value)}, expected a whole number"
+            )
         number = int(number)
     return number
 
@@ -524,9 +526,10 @@ def _has_not_finite(payload: bytes) -> bool:
 
 
 def _shown(value: object, limit: int = 60) -> str:
+    """A value as JSON writes it, cut short."""
     try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+        text = msgspec.json.encode(value).decode()
+    except (RecursionError, ValueError, OverflowError):  # nested too deep, or of many digits
         text = f"a {type(value).__name__}"
     return text if len(text) <= limit else text[:limit] + "…"
 

@@ -131,7 +131,8 @@ class Journal:
 
         Raises ``JournalFullError`` with nothing written when the bound or the disk's reserve is
         reached; ``Command`` and ``Activation`` alone have a little more room, and a checkpoint
-        alone is always taken, for trimming waits for it. Raises ``JournalError`` when the disk fails: what was written is then in doubt, read it again.
+        alone is always taken, for trimming waits for it. Raises ``JournalError`` when the disk
+        fails: what was written is then in doubt, read it again.
         """
         contents = [self._encoder.encode(record) for record in records]
         # A checkpoint takes the place of the last one.
