@@ -311,14 +311,14 @@ class Engine:
     def _tick(self, tick: Tick) -> None:
         step_ms = tick.now_ms - self._ticked_ms
         self._ticked_ms = tick.now_ms
-        set_back = step_ms < -LONGEST_TICK_MS
+        set_back = tick.now_ms < self.now_ms - LONGEST_TICK_MS
         self.now_ms = self.lifecycle.now_ms = (
             tick.now_ms if set_back else max(self.now_ms, tick.now_ms)
         )
         if set_back:
             for table in self._tables.values():
                 np.minimum(table.last_seen, tick.now_ms, out=table.last_seen)
-        awake = tick.listening and self.listening and abs(step_ms) <= LONGEST_TICK_MS
+        awake = self.listening and not set_back and abs(step_ms) <= LONGEST_TICK_MS
         self.listening = tick.listening
         if not tick.listening:
             return

@@ -157,8 +157,8 @@ class RootCause:
         return None
 
     def _cut_off_by(self, standing: Standing, asset: Asset) -> Standing | None:
-        if not standing.network:
-            return None
+        if not standing.network or standing.isolates:
+            return None  # a second cut behind the first is another repair
         region = self.topology.region_of(asset)
         return self._roots.get(region) if region else None
 
@@ -237,7 +237,7 @@ class RootCause:
         if asset.depends_on:
             return True
         if standing.isolates:
-            return False  # where it is cut off itself, its parent was found at once
+            return False
         return standing.network and self.topology.can_be_cut_off(asset)
 
     def _explain_recent(self, now_ms: int) -> None:
