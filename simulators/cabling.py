@@ -273,8 +273,12 @@ def _links(edges: Sequence[_Edge], wanted: int, rng: random.Random) -> list[_Edg
     grid: dict[tuple[int, int], list[Node]] = {}
     for node in ringed.values():
         grid.setdefault((int(node.spot[0] // 6), int(node.spot[1] // 6)), []).append(node)
-    found = []
-    for node in ringed.values():
+    found: list[_Edge] = []
+    order = list(ringed.values())
+    rng.shuffle(order)
+    for node in order:
+        if len(found) == wanted:
+            break
         column, row = int(node.spot[0] // 6), int(node.spot[1] // 6)
         others = [
             other
@@ -291,8 +295,7 @@ def _links(edges: Sequence[_Edge], wanted: int, rng: random.Random) -> list[_Edg
             if pair not in taken:
                 taken.add(pair)
                 found.append(_Edge(a=node, b=near, layer="access", ring=True))
-    rng.shuffle(found)
-    return found[:wanted]
+    return found
 
 
 def _cables(

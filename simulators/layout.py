@@ -57,7 +57,7 @@ def plane(lat: float, lon: float) -> tuple[float, float]:
 
 def place_masts(province: Province, *, stations: int, rng: random.Random) -> list[Mast]:
     """Masts for ``stations`` stations, the lab's among them, numbered from 1 by commune."""
-    masts_wanted = max(4, round(stations / STATIONS_PER_MAST))
+    masts_wanted = max(6, round(stations / STATIONS_PER_MAST))
     communes = _communes_for(province, masts_wanted)
     ground = _Ground(province)
     masts: list[Mast] = []
@@ -85,12 +85,20 @@ def _is_island(commune: Commune) -> bool:
 
 
 def _communes_for(province: Province, masts: int) -> list[Commune]:
-    """All communes, or for a small province those that keep its shape: the data centres', the
-    area where most hangs on one cable, then the largest."""
+    """All communes, or for a small province those that keep its shape: the data centres', one half
+    way between them, the area where most hangs on one cable, then the largest."""
     if masts >= FEWEST_PER_COMMUNE * len(province.communes):
         return list(province.communes)
-    wanted = max(4, masts // FEWEST_PER_COMMUNE)
+    wanted = max(5, masts // FEWEST_PER_COMMUNE)
     homes = {center.commune for center in province.data_centers}
+    middle = (
+        sum(center.lat for center in province.data_centers) / len(province.data_centers),
+        sum(center.lon for center in province.data_centers) / len(province.data_centers),
+    )
+    on_rings = [unit for unit in province.communes if not unit.single_route]
+    homes.add(
+        min(on_rings, key=lambda unit: math.dist(plane(unit.lat, unit.lon), plane(*middle))).code
+    )
     remote = [unit.area for unit in province.communes if unit.single_route]
     far_area = max(sorted(set(remote)), key=remote.count, default="")
 
