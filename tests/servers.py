@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 START_WITHIN_S = 20.0
 
@@ -61,6 +61,10 @@ class Server:
         """Why tests with this server are skipped; "" when it is there."""
         return "" if cls.find() else f"{cls.program} is not installed"
 
+    def identity(self) -> dict[str, Any]:
+        """Who the server runs as, in the words of ``Popen``: whoever runs the tests."""
+        return {}
+
     def arguments(self) -> list[str]:
         raise NotImplementedError
 
@@ -81,6 +85,7 @@ class Server:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,  # the tests' Ctrl-C is not the server's
+                **self.identity(),
             )
         deadline = time.monotonic() + START_WITHIN_S
         while time.monotonic() < deadline:
