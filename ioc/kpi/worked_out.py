@@ -15,7 +15,8 @@ Of the province and of each commune:
 Of the province: ``data_centers_up``, data-centre sites in service. Of each site: ``data_center_up``
 (1 in service, 0 not), ``pue`` and ``it_power_kw`` as the site measured them, while fresh.
 
-A measure that nothing is known for is left out: no value is made up.
+A measure that nothing is known for is left out: no value is made up, and what was never seen is
+neither in service nor out of it. Values have three decimals.
 """
 
 from __future__ import annotations
@@ -116,14 +117,14 @@ class WorkedOut:
         yield from give("download_mbit_s", self._download(bts))
         if self._states is None:
             return
-        up, seen = self._in(frame.bts, IN_SERVICE), self._seen(frame.bts)
+        up, seen = self._in(frame.bts, IN_SERVICE), bts(self._seen(frame.bts))
         out = self._in(frame.bts, OUT_OF_SERVICE)
-        yield from give("bts_up", bts(up))
-        yield from give("bts_availability_percent", 100 * _ratio(bts(up), bts(seen)))
-        yield from give("population_without_service", bts(frame.bts_population * out))
-        lit = self._in(frame.spans, IN_SERVICE)
-        yield from give("spans_up", span(lit))
-        yield from give("fibre_in_service_km", span(frame.span_km * lit))
+        yield from give("bts_up", _known(bts(up), seen))
+        yield from give("bts_availability_percent", 100 * _ratio(bts(up), seen))
+        yield from give("population_without_service", _known(bts(frame.bts_population * out), seen))
+        lit, seen = self._in(frame.spans, IN_SERVICE), span(self._seen(frame.spans))
+        yield from give("spans_up", _known(span(lit), seen))
+        yield from give("fibre_in_service_km", _known(span(frame.span_km * lit), seen))
 
     def _share_5g(self, add: Callable[[Floats], Floats]) -> Floats:
         cells, fresh = self._latest.fresh("bts", "cells_5g_active", now_ms=self._at_ms)
@@ -138,12 +139,16 @@ class WorkedOut:
         return _ratio(total, add(weight)) / 1000
 
     def _centers(self) -> Iterator[Measure]:
-        states = self._states
-        if states is not None and self._frame.centers:
-            up = [states.get(asset) in IN_SERVICE for asset, _ in self._frame.centers]
-            yield self._measure("data_centers_up", "province", self._province, float(sum(up)))
-            for (_, site), is_up in zip(self._frame.centers, up, strict=True):
-                yield self._measure("data_center_up", "site", site, float(is_up))
+        states = self._states or {}
+        up = {
+            site: states[asset] in IN_SERVICE
+            for asset, site in self._frame.centers
+            if states.get(asset, "not_seen") != "not_seen"
+        }
+        if up:
+            yield self._measure("data_centers_up", "province", self._province, sum(up.values()))
+        for site, is_up in up.items():
+            yield self._measure("data_center_up", "site", site, is_up)
         for name in ("pue", "it_power_kw"):
             values, fresh = self._latest.fresh("dc_site", name, now_ms=self._at_ms)
             for row, (_, site) in enumerate(self._frame.centers):
@@ -162,7 +167,13 @@ class WorkedOut:
         )
 
     def _measure(self, name: str, scope: Scope, place: str, value: float) -> Measure:
-        return Measure(name=name, scope=scope, place=place, time_us=self._at_ms * 1000, value=value)
+        return Measure(
+            name=name,
+            scope=scope,
+            place=place,
+            time_us=self._at_ms * 1000,
+            value=round(float(value), 3),
+        )
 
 
 def _adder(index: Longs, communes: list[str] | None) -> Callable[[Floats], Floats]:
@@ -171,6 +182,11 @@ def _adder(index: Longs, communes: list[str] | None) -> Callable[[Floats], Float
         return lambda column: np.array([column.sum()])
     count = len(communes)
     return lambda column: np.bincount(index, column, count).astype(np.float64)
+
+
+def _known(values: Floats, seen: Floats) -> Floats:
+    """NaN where nothing was ever seen."""
+    return np.where(seen > 0, values, np.nan)
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

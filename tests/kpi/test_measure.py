@@ -248,8 +248,8 @@ async def test_the_numbers_are_those_worked_out_by_hand() -> None:
         )
         assert province.value("bts_total") == 4
         assert province.value("bts_up") == 2  # B1 up, B2 degraded
-        assert province.value("bts_availability_percent") == pytest.approx(200 / 3)  # B4 not seen
-        assert province.value("bts_5g_share_percent") == pytest.approx(200 / 3)  # B1 and B3 of 3
+        assert province.value("bts_availability_percent") == 66.667  # B4 not seen
+        assert province.value("bts_5g_share_percent") == 66.667  # B1 and B3 of 3
         # (100·30 + 400·10 + 50·0) / 40
         assert province.value("download_mbit_s") == pytest.approx(175.0)
         assert province.value("population_without_service") == 4000  # B3; B4 was never there
@@ -345,6 +345,19 @@ async def test_a_backlog_is_not_given_the_states_of_now() -> None:
     async with running.run() as province:
         assert province.journal.seconds_of("bts_total") == [0, 10, 300]
         assert province.journal.seconds_of("bts_up") == [300]
+
+
+async def test_what_was_never_seen_is_neither_up_nor_down() -> None:
+    running = Running()
+    running.live.states = dict.fromkeys(STATES, "not_seen")
+    running.live.states["F1"] = "up"
+    async with running.run() as province:
+        await province.at(10)
+        for name in ("bts_up", "bts_availability_percent", "data_centers_up"):
+            assert province.value(name) is None, name
+        assert province.value("population_without_service") is None
+        assert province.value("spans_up") == 1
+        assert province.value("spans_up", "commune", "B") is None
 
 
 async def test_without_states_nothing_is_said_of_service() -> None:
