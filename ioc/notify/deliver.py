@@ -83,6 +83,8 @@ async def post(route: Route, *, message_id: str, body: bytes, clock: Clock) -> O
         )
     except TimeoutError:
         verdict, error = "retry", f"no answer within {route.timeout_s:g} s"
+    except aiohttp.InvalidURL:
+        verdict, error = "refused", f"the URL of route {route.name} cannot be requested"
     except (aiohttp.ClientError, OSError) as failure:
         if guard.refused and not guard.let_through:
             verdict = "refused"

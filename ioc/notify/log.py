@@ -66,15 +66,16 @@ def page(
     """
     limit = min(max(limit, 1), MOST_ON_A_PAGE)
     wanted = [
-        condition
-        for condition, given in (
-            (delivery.c.status == status, status),
-            (delivery.c.route == route, route),
-            (delivery.c.alarm == alarm, alarm),
-            (delivery.c.created_ms < before_ms, before_ms is not None),
+        column == value
+        for column, value in (
+            (delivery.c.status, status),
+            (delivery.c.route, route),
+            (delivery.c.alarm, alarm),
         )
-        if given
+        if value
     ]
+    if before_ms is not None:
+        wanted.append(delivery.c.created_ms < before_ms)
     edge_ms = connection.scalar(
         select(delivery.c.created_ms)
         .where(*wanted)
