@@ -32,7 +32,7 @@ from ioc.store.compile import duckdb_sql
 from ioc.store.port import RejectedPoint, Row
 from ioc.store.query import Answer, Query
 from ioc.store.rows import sort_out
-from ioc.store.schema import ASSET_TAGS, Measurement, Schema, tag_text, tags_of
+from ioc.store.schema import ASSET_TAGS, KPI, Measurement, Schema, tag_text, tags_of
 
 log = structlog.get_logger()
 
@@ -74,6 +74,8 @@ class DuckDBStore:
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._database: duckdb.DuckDBPyConnection | None = None
         self._writer: duckdb.DuckDBPyConnection | None = None
+        # Copies of what is committed, for the writing thread.
+        self._positions: dict[str, int] = {}
         self._series: dict[Tags, int] = {}
         self._series_of: dict[str, tuple[Asset, int]] = {}
 
@@ -93,7 +95,7 @@ class DuckDBStore:
         return store
 
     async def position(self, journal_uuid: str) -> int:
-        return await self._in_writer(lambda: self._positions().get(journal_uuid, 0))
+        return await self._in_writer(lambda: self._positions.get(journal_uuid, 0))
 
     async def write(
         self,
@@ -183,7 +185,7 @@ class DuckDBStore:
     def _disconnect(self) -> None:
         database, writer = self._database, self._writer
         self._database = self._writer = None
-        self._series, self._series_of = {}, {}
+        self._positions, self._series, self._series_of = {}, {}, {}
         for connection in (writer, database):
             if connection is not None:
                 with suppress(duckdb.Error):
@@ -217,12 +219,11 @@ class DuckDBStore:
         for measurement in self._schema.kinds.values():
             self._follow_kind(measurement)
         connection.commit()
-        self._series = {
-            row[1:]: row[0]
-            for row in connection.execute(
-                f"SELECT series, {', '.join(ASSET_TAGS)} FROM ioc_series"  # noqa: S608  # our own names
-            ).fetchall()
-        }
+        names = ", ".join(ASSET_TAGS)
+        series = connection.execute(f"SELECT series, {names} FROM ioc_series").fetchall()  # noqa: S608  # our own names
+        self._series = {row[1:]: row[0] for row in series}
+        positions = connection.execute("SELECT journal, position FROM ioc_position").fetchall()
+        self._positions = dict(positions)
 
     def _follow_kind(self, measurement: Measurement) -> None:
         connection = self._connection()
@@ -245,10 +246,6 @@ class DuckDBStore:
                     f"the catalog says {kind_of_value}: give the metric a new name"
                 )
 
-    def _positions(self) -> dict[str, int]:
-        found = self._connection().execute("SELECT journal, position FROM ioc_position").fetchall()
-        return dict(found)
-
     def _append(
         self,
         by_kind: dict[str, list[Row]],
@@ -257,7 +254,7 @@ class DuckDBStore:
         position: int,
     ) -> None:
         connection = self._connection()
-        positions = self._positions()
+        positions = self._positions
         if position <= positions.get(journal_uuid, 0):
             return  # stored already: a COMMIT whose answer was lost, or a caller that starts over
         # Positions tell repeats within one journal. After a journal was lost, the broker may give
@@ -270,7 +267,7 @@ class DuckDBStore:
                 measurement = self._schema.kinds[kind]
                 self._insert(kind, self._columns(rows, measurement, new_series), look_up=look_up)
             if measures:
-                self._insert("kpi", _kpi_columns(measures), look_up=look_up)
+                self._insert(KPI, _kpi_columns(measures), look_up=look_up)
             if new_series:
                 columns = zip(*new_series, strict=True)
                 self._insert(
@@ -294,21 +291,21 @@ class DuckDBStore:
                 )
             connection.commit()
         except BaseException:
-            self._series_of.clear()
-            with suppress(duckdb.Error):
-                connection.rollback()
+            self._disconnect()  # rolls back; whether a COMMIT came through is read when it opens
             raise
         self._series.update(new_series)
+        positions[journal_uuid] = position
 
-    def _insert(self, table: str, columns: Columns, *, look_up: bool = False) -> None:
+    def _insert(self, table: str, batch: Columns, *, look_up: bool = False) -> None:
         """Append columns of equal length; with ``look_up``, only rows the table does not have."""
-        connection = self._connection()
-        names = ", ".join(f'"{name}"' for name in columns)
+        names = ", ".join(f'"{name}"' for name in batch)
+        # DuckDB finds ``batch`` among the variables of this function: registering it as a view
+        # takes half as long as the whole INSERT.
         text = f'INSERT INTO "{table}" ({names}) SELECT {names} FROM batch'  # noqa: S608  # names of the catalog
         parameters: list[int] = []
         if look_up:
             same = "held.series = batch.series"
-            if table == "kpi":
+            if table == KPI:
                 same = (
                     "(held.name, held.scope, held.place) = (batch.name, batch.scope, batch.place)"
                 )
@@ -316,13 +313,9 @@ class DuckDBStore:
                 f' WHERE NOT EXISTS (SELECT 1 FROM "{table}" held WHERE held.time = batch.time '  # noqa: S608  # as above
                 f"AND {same} AND held.time BETWEEN make_timestamp(?) AND make_timestamp(?))"
             )
-            times = columns["time"].view(np.int64)
+            times = batch["time"].view(np.int64)
             parameters = [int(times.min()), int(times.max())]
-        connection.register("batch", columns)
-        try:
-            connection.execute(text, parameters)
-        finally:
-            connection.unregister("batch")
+        self._connection().execute(text, parameters)
 
     def _columns(
         self, rows: Sequence[Row], measurement: Measurement, new_series: dict[Tags, int]

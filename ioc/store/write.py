@@ -24,7 +24,8 @@ from ioc.supervise import StageHealth
 log = structlog.get_logger()
 
 CONSUMER = "store"
-GATHER_S = 1.0
+# DuckDB takes the same time for a second of readings of a kind as for two.
+GATHER_S = 2.0
 MAX_ROWS = 5000
 # The position of entries that hold nothing to store (ticks, commands) is kept this often.
 IDLE_POSITION_S = 10.0
@@ -49,7 +50,7 @@ async def store_readings(
 ) -> NoReturn:
     """Store all readings and measures of the journal, from where the store left off. Never ends.
 
-    About a second of the journal, or 5,000 rows, goes into the store at once. While the store is
+    About two seconds of the journal, or 5,000 rows, goes into the store at once. While the store is
     away the stage tries again for ever (0.5 to 15 s apart, with jitter), is not ready, and shows
     the error, how much waits, and for how long. A reading the store will never take goes to
     quarantine (``store_rejected``, with the store's reason) before the position passes it.
