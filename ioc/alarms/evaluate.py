@@ -107,6 +107,7 @@ class _Evaluation:
         self._committed_s = clock.monotonic_s()
         self._snapshot_s = clock.monotonic_s()
         self._snapshot_task: asyncio.Task[None] | None = None
+        self._commit_task: asyncio.Task[None] | None = None
         self._snapshot_due = False
         self._ignored = 0
 
@@ -213,9 +214,8 @@ class _Evaluation:
 
     async def end(self) -> None:
         """Leave nothing running."""
-        if self._snapshot_task is not None:
-            self._snapshot_task.cancel()
-            await asyncio.gather(self._snapshot_task, return_exceptions=True)
+        tasks = [task for task in (self._commit_task, self._snapshot_task) if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _commit(
         self, transitions: Sequence[Transition], *, activation: Activation | None = None
@@ -239,7 +239,13 @@ class _Evaluation:
         while True:
             try:
                 if not (doubtful and await self._is_committed(work)):
-                    await self._state.run(lambda connection: saved.write(connection, work))
+                    # A transaction cannot be called back from its thread: when the stage is
+                    # cancelled, its end is waited for, so that the next run reads what it did.
+                    self._commit_task = asyncio.create_task(
+                        self._state.run(lambda connection: saved.write(connection, work)),
+                        name="alarms-commit",
+                    )
+                    await asyncio.shield(self._commit_task)
                 break
             except StateUnavailableError as error:
                 doubtful = True
