@@ -13,7 +13,8 @@ from ioc.catalog.model import Catalog, Domain, Kind, Metric
 from ioc.clock import VirtualClock
 from ioc.errors import InventoryError, JournalFullError
 from ioc.inventory import Asset, Inventory, Site
-from ioc.inventory.change import change_inventory
+from ioc.inventory.change import activate, change_inventory
+from ioc.inventory.file import write_inventory
 from ioc.inventory.load import load_inventory
 from ioc.journal.records import Activation, Entry, Record, Tick
 from ioc.state import schema
@@ -135,6 +136,29 @@ async def test_changes_at_the_same_time_are_checked_one_after_the_other() -> Non
     )
     assert [type(result) for result in results] == [int, InventoryError]
     assert len(journal.entries) == 1
+
+
+async def test_a_file_fills_an_empty_inventory_once(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.json"
+    write_inventory(path, province="p", sites=[ONE], assets=[asset("A"), asset("B")])
+    journal, inventory, clock = MemoryJournal(), Inventory(), VirtualClock()
+    assert await activate(journal, inventory, CATALOG, file=None, clock=clock) == 0
+    assert await activate(journal, inventory, CATALOG, file=path, clock=clock) == 2
+    assert inventory.assets.keys() == {"A", "B"}
+    await change(journal, inventory, retire=["B"])
+    # At the next start, what a person retired stays away.
+    assert await activate(journal, inventory, CATALOG, file=path, clock=clock) == 0
+    assert inventory.assets.keys() == {"A"}
+
+
+async def test_a_file_with_an_unknown_kind_fills_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.json"
+    write_inventory(path, province="p", sites=[ONE], assets=[asset("A", kind="lamp")])
+    journal, inventory = MemoryJournal(), Inventory()
+    with pytest.raises(InventoryError, match="'lamp'"):
+        await activate(journal, inventory, CATALOG, file=path, clock=VirtualClock())
+    assert not journal.entries
+    assert not inventory.sites
 
 
 async def test_a_start_finds_what_was_committed_and_what_came_after(tmp_path: Path) -> None:

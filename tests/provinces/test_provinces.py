@@ -15,7 +15,8 @@ from ioc.kpi.plan import Plan, Target
 from ioc.resources import provinces_folder
 
 KHANH_HOA = load_province("khanh-hoa")
-WORLD_ATLAS = Path("console/node_modules/world-atlas/countries-10m.json")
+CHECKOUT = Path(__file__).parents[2]
+WORLD_ATLAS = CHECKOUT / "console/node_modules/world-atlas/countries-10m.json"
 SOURCE = {"name": "somebody"}
 TITLE = {"vi": "a", "en": "a"}
 
