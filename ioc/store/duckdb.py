@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,9 +125,7 @@ class DuckDBStore:
         # One kind at a time, so that a batch of readings never waits for all of them.
         for kind in self._schema.kinds:
             text = f'DELETE FROM "{kind}" WHERE time < make_timestamp(?)'  # noqa: S608  # a kind's name is checked by the catalog
-            await self._in_writer(
-                lambda text=text: self._connection().execute(text, [before_ms * 1000])  # type: ignore[misc]
-            )
+            await self._in_writer(partial(self._execute, text, before_ms * 1000))
 
     async def close(self) -> None:
         if self._database is not None:
@@ -160,6 +159,9 @@ class DuckDBStore:
                 raise StoreUnavailableError(f"{self._path}: {_first_line(error)}") from error
 
         return await asyncio.get_running_loop().run_in_executor(self._writing, guarded)
+
+    def _execute(self, text: str, *parameters: int) -> None:
+        self._connection().execute(text, list(parameters))
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         assert self._writer is not None, "used in the writing thread, after _connect"

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ioc.clock import VirtualClock
 from ioc.errors import QueryError
-from ioc.store import Store, duckdb, open_store
+from ioc.store import duckdb, open_store
 from ioc.store.schema import Schema
 from tests.conformance.samples import (
     JOURNAL,
     T0_MS,
+    T0_US,
     ask,
     at,
     make_catalog,
     measure,
     put,
-    put_measures,
     row,
 )
 
@@ -57,7 +58,7 @@ async def test_killed_again_and_again_it_has_each_position_whole(tmp_path: Path)
             assert writer.stdout is not None
             for line in writer.stdout:
                 told = int(line)
-                if told >= 20 * (round_ + 1):
+                if told >= 10 * (round_ + 1):
                     break
             writer.kill()
         async with open_store(url, catalog=make_catalog(), clock=VirtualClock()) as store:
@@ -144,28 +145,20 @@ async def test_a_failed_write_leaves_nothing_and_the_next_one_works(
 
 
 async def test_what_expired_makes_room_in_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "x.duckdb"
-
-    async def day(store: Store, number: int) -> None:
-        at_ms = number * 86_400_000
-        for part in range(20):
-            rows = [
-                row(at_ms + part * 100_000 + i, f"A{i % 100}", volt=(i * 7919 % 10007) / 7, cells=i)
-                for i in range(10_000)
-            ]
-            await put(store, *rows, position=number * 100 + part + 1)
-        await put_measures(
-            store, measure(at_ms, "pue", 1.7, "site", "DC-NT"), position=number * 100 + 50
-        )
-
+    path, day_ms, rows = tmp_path / "x.duckdb", 86_400_000, 400_000
     sizes = []
     for number in range(5):
-        async with open_store(
-            f"duckdb://{path}", catalog=make_catalog(), clock=VirtualClock()
-        ) as store:
-            await day(store, number)
-            await store.expire(before_ms=T0_MS + number * 86_400_000)
-            found = await store.query(ask("count volt", stop_ms=10 * 86_400_000))
-            assert at(found) == [(0, 200_000)]
+        store = await duckdb.DuckDBStore.open(path, Schema(make_catalog()))
+        await put(store, row(number * day_ms, volt=1.0), position=number + 1)
+        fill = (
+            "INSERT INTO mast (time, series, volt, ts) "
+            f"SELECT make_timestamp({T0_US + number * day_ms * 1000} + range * 1000), 1, random(), "
+            f"range FROM range(1, {rows})"
+        )
+        await store._in_writer(partial(store._execute, fill))
+        await store.expire(before_ms=T0_MS + number * day_ms)
+        found = await store.query(ask("count volt", stop_ms=10 * day_ms))
+        assert at(found) == [(0, rows)]
+        await store.close()
         sizes.append(path.stat().st_size)
     assert sizes[-1] < 2.5 * sizes[0], sizes
