@@ -121,32 +121,26 @@ class Engine:
     # Readings
 
     def _batch(self, items: Sequence[Item]) -> None:
-        touched: dict[int, Shape] = {}
+        touched: list[Shape] = []
         device_alarms = []
-        tables, kinds = self._tables, self._rules
-        received = self.now_ms
+        kinds = self._rules
         for item in items:
             if type(item) is Reading:
-                table = tables.get(item.kind)
-                row = table.rows.get(item.asset) if table is not None else None
-                if row is None:
+                rules = kinds.get(item.kind)
+                row = rules.table.rows.get(item.asset) if rules is not None else None
+                if rules is None or row is None:
                     self.ignored["unknown_asset"] += 1
                     continue
-                shape = kinds[item.kind].shape(tuple(item.values))
+                shape = rules.shape(tuple(item.values))
                 if not shape.rows:
-                    touched[id(shape)] = shape
-                off = item.clock == "off"
+                    touched.append(shape)
                 shape.rows.append(row)
-                shape.times.append(item.received_ms * 1000 if off else item.time_us)
-                shape.values.append(shape.numbers_of(item.values))
-                shape.received.append(item.received_ms)
-                shape.clock_off.append(off)
-                received = max(received, item.received_ms)
+                shape.readings.append(item)
             elif type(item) is DeviceAlarm:
                 device_alarms.append(item)
-                received = max(received, item.received_ms)
-        self._now(received)
-        for shape in touched.values():
+        if items:
+            self._now(items[-1].received_ms)  # in the order of arrival
+        for shape in touched:
             for found in shape.judge_gathered(self.changed_assets):
                 self._found(shape.rules, found)
         for alarm in device_alarms:

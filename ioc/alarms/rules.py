@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ioc.alarms.table import Bytes, Floats, KindTable, Longs, grown
 from ioc.catalog.model import Equals, Flapping, Kind, NoData, Rate, Rule, Threshold
-from ioc.journal.records import Value
+from ioc.journal.records import Reading, Value
 from ioc.text import Text
 
 S_US = 1_000_000
@@ -366,7 +366,7 @@ class KindRules:
 class Shape:
     """Readings that carry the same metrics, in the same order: taken in and judged together.
 
-    It gathers readings (``rows``, ``times``, ``values``, …) until ``KindRules`` judges them.
+    It gathers readings until ``judge_gathered`` is called.
     """
 
     def __init__(self, rules: KindRules, names: tuple[str, ...]) -> None:
@@ -393,21 +393,9 @@ class Shape:
         self._memories = [(i, w.memory) for i, w in enumerate(self.watches) if w.memory is not None]
         self._spoke = [i for i, w in enumerate(self.watches) if not w.metric]
         self._clock = next(i for i, w in enumerate(self.watches) if w.rule is CLOCK_OFF)
-        # Gathered readings, one element of each list for each.
+        # Gathered readings, and the row of each.
         self.rows: list[int] = []
-        self.times: list[int] = []
-        self.values: list[list[float]] = []
-        self.received: list[int] = []
-        self.clock_off: list[bool] = []
-
-    def numbers_of(self, values: dict[str, Value]) -> list[float]:
-        """The values of a reading as the table holds them, in this shape's order."""
-        numbers: list[Value] = list(values.values())
-        if self.partial:
-            numbers = [numbers[place] for place in self.kept]
-        for place, codes in self.labels:
-            numbers[place] = codes.get(numbers[place], math.nan)
-        return numbers  # type: ignore[return-value]  # validated against the catalog at ingest
+        self.readings: list[Reading] = []
 
     def judge_gathered(self, seen: set[str]) -> Iterator[Found]:
         """Judge what was gathered, in the order of arrival, and begin to gather anew.
@@ -415,29 +403,46 @@ class Shape:
         Assets that had never been seen are added to ``seen``. What is found is to be acted upon
         one by one: rows that come again later in the batch are judged after it.
         """
-        parts = (self.rows, self.times, self.values, self.received, self.clock_off)
-        self.rows, self.times, self.values, self.received, self.clock_off = [], [], [], [], []
-        for places in _rounds(parts[0]):
-            chosen = parts
-            if places is not None:
-                chosen = tuple([part[at] for at in places] for part in parts)  # type: ignore[assignment]
-            rows, times, values, received, off = chosen
-            found, new = self.judge(
-                np.array(rows, dtype=np.int64),
-                np.array(times, dtype=np.int64),
-                self._matrix(values),
-                np.array(received, dtype=np.int64),
-                np.array(off, dtype=np.int8),
+        rows, readings = self.rows, self.readings
+        self.rows, self.readings = [], []
+        if len(set(rows)) == len(rows):
+            yield from self._judge_round(rows, readings, seen)
+            return
+        for places in _rounds(rows):
+            yield from self._judge_round(
+                [rows[at] for at in places], [readings[at] for at in places], seen
             )
-            seen.update(self.rules.table.assets[row] for row in new)
-            yield from found
 
-    def _matrix(self, values: list[list[float]]) -> Floats:
+    def _judge_round(self, rows: list[int], readings: list[Reading], seen: set[str]) -> list[Found]:
+        off = np.array([one.clock == "off" for one in readings], dtype=np.int8)
+        received = np.array([one.received_ms for one in readings], dtype=np.int64)
+        times = np.array([one.time_us for one in readings], dtype=np.int64)
+        if off.any():
+            times = np.where(off, received * 1000, times)
+        found, new = self.judge(
+            np.array(rows, dtype=np.int64),
+            times,
+            self._matrix([list(one.values.values()) for one in readings]),
+            received,
+            off,
+        )
+        if new:
+            seen.update(self.rules.table.assets[row] for row in new)
+        return found
+
+    def _matrix(self, values: list[list[Value]]) -> Floats:
+        """Values as the table holds them, in this shape's order."""
+        if self.partial:
+            values = [[row[place] for place in self.kept] for row in values]
+        for place, codes in self.labels:
+            for row in values:
+                row[place] = codes.get(row[place], math.nan)
         try:
-            return np.array(values, dtype=np.float64).reshape(len(values), len(self.columns))
+            matrix = np.array(values, dtype=np.float64)
         except (TypeError, ValueError):
             # Journalled under a catalog in which a metric had another type.
-            return np.array([[_number(value) for value in row] for row in values])
+            matrix = np.array([[_number(value) for value in row] for row in values])
+        return matrix.reshape(len(values), len(self.columns))
 
     def judge(
         self, rows: Longs, times: Longs, values: Floats, received: Longs, off: Bytes
@@ -546,10 +551,8 @@ class Shape:
         return "raise" if done == RAISED else "clear"
 
 
-def _rounds(rows: list[int]) -> list[list[int] | None]:
-    """The places of ``rows`` in rounds, so that no row comes twice in one; None for all at once."""
-    if len(set(rows)) == len(rows):
-        return [None]
+def _rounds(rows: list[int]) -> list[list[int]]:
+    """The places of ``rows`` in rounds, so that no row comes twice in one."""
     rounds: list[list[int]] = []
     times: dict[int, int] = {}
     for place, row in enumerate(rows):
@@ -558,7 +561,7 @@ def _rounds(rows: list[int]) -> list[list[int] | None]:
         if number == len(rounds):
             rounds.append([])
         rounds[number].append(place)
-    return list(rounds)
+    return rounds
 
 
 def _number(value: object) -> float:
