@@ -14,7 +14,9 @@ from ioc.alarms.history import (
     children_counts,
     page_of_alarms,
 )
+from ioc.alarms.lifecycle import check_command
 from ioc.alarms.model import Alarm
+from ioc.errors import CommandError
 from ioc.journal.records import Command
 from ioc.web.context import Context
 from ioc.web.models import (
@@ -27,12 +29,12 @@ from ioc.web.models import (
     RequiredComment,
     TransitionView,
 )
-from ioc.web.problems import ProblemError, not_found
+from ioc.web.problems import not_found
 from ioc.web.routing import Call, Route, json_response
 from ioc.web.views import rule_view
 
 APPLIED_WITHIN_S = 2.0
-Action = Literal["acknowledge", "unacknowledge", "comment"]
+Action = Literal["acknowledge", "unacknowledge", "comment", "clear"]
 
 
 async def list_alarms(call: Call[AlarmQuery, Nothing]) -> AlarmPage:
@@ -63,17 +65,9 @@ async def list_alarms(call: Call[AlarmQuery, Nothing]) -> AlarmPage:
 async def show_alarm(call: Call[Nothing, Nothing]) -> AlarmDetail:
     context, alarm_id = call.context, call.path("id")
 
-    def find(connection: Connection) -> tuple[AlarmHistory, dict[str, int]] | None:
-        history = alarm_with_history(connection, alarm_id)
-        if history is None:
-            return None
-        ids = [alarm_id, *(child.id for child in history.children)]
-        return history, children_counts(connection, ids)
-
-    found = await context.state.run(find)
-    if found is None:
-        raise not_found(f"There is no alarm {alarm_id}.")
-    history, children = found
+    history = await _history(context, alarm_id)
+    ids = [alarm_id, *(child.id for child in history.children)]
+    children = await context.state.run(lambda connection: children_counts(connection, ids))
     rule = context.catalog.rules.get(history.alarm.source)
     return AlarmDetail.model_construct(
         alarm=context.views.alarm(history.alarm, children.get(alarm_id, 0)),
@@ -93,64 +87,62 @@ async def show_alarm(call: Call[Nothing, Nothing]) -> AlarmDetail:
 
 
 async def acknowledge(call: Call[Nothing, Comment]) -> web.StreamResponse:
-    return await _command(call.context, "acknowledge", call.path("id"), call.who.actor, call.body)
+    """An operator has seen the alarm and takes it on."""
+    return await _command(call, "acknowledge", call.body.comment)
 
 
 async def unacknowledge(call: Call[Nothing, Comment]) -> web.StreamResponse:
-    return await _command(call.context, "unacknowledge", call.path("id"), call.who.actor, call.body)
+    """The alarm is for somebody else after all."""
+    return await _command(call, "unacknowledge", call.body.comment)
 
 
 async def comment(call: Call[Nothing, RequiredComment]) -> web.StreamResponse:
-    return await _command(call.context, "comment", call.path("id"), call.who.actor, call.body)
+    """Something the next shift should know."""
+    return await _command(call, "comment", call.body.comment)
+
+
+async def clear(call: Call[Nothing, Comment]) -> web.StreamResponse:
+    """End an alarm of the equipment whose clear never came. A rule's alarm clears by itself."""
+    return await _command(call, "clear", call.body.comment)
 
 
 async def _command(
-    context: Context, action: Action, alarm_id: str, actor: str, body: Comment | RequiredComment
+    call: Call[Nothing, Comment] | Call[Nothing, RequiredComment], action: Action, text: str
 ) -> web.StreamResponse:
     """Journal a command and wait until the engine has applied it.
 
     200 with the alarm as it is then; 202 with the alarm as it was while the engine is behind: the
     command is on disk and is applied in its turn.
     """
-    before = await _find(context, alarm_id)
-    if before is None:
-        raise not_found(f"There is no alarm {alarm_id}.")
-    if action == "acknowledge" and before.acknowledged:
-        raise ProblemError(
-            409,
-            "acknowledged",
-            "The alarm is acknowledged already",
-            f"By {before.acknowledged_by}.",
-        )
-    if action == "unacknowledge" and not before.acknowledged:
-        raise ProblemError(409, "not-acknowledged", "The alarm is not acknowledged")
+    context, alarm_id = call.context, call.path("id")
+    before = context.live.alarms.get(alarm_id) or (await _history(context, alarm_id)).alarm
+    check_command(before, action)
     position = await context.journal.append(
         Command(
             now_ms=context.clock.now_ms(),
             id=uuid.uuid4().hex,
-            actor=actor,
+            actor=call.who.actor,
             action=action,
             alarm=alarm_id,
-            text=body.comment,
+            text=text,
         )
     )
     applied = await context.reached(position, within_s=APPLIED_WITHIN_S)
-    after = await _find(context, alarm_id) if applied else before
-    view: AlarmView = context.views.alarm(after or before, await _children(context, alarm_id))
+    history = await _history(context, alarm_id)
+    if applied and not any(done.position == position for done in history.transitions):
+        # Somebody else was first, or the engine no longer remembers the alarm.
+        check_command(history.alarm, action)
+        raise CommandError(f"alarm {alarm_id}: cleared too long ago to be changed")
+    counts = await context.state.run(lambda connection: children_counts(connection, [alarm_id]))
+    view = context.views.alarm(history.alarm, counts.get(alarm_id, 0))
     return json_response(view.model_dump_json().encode(), status=200 if applied else 202)
 
 
-async def _find(context: Context, alarm_id: str) -> Alarm | None:
-    active = context.live.alarms.get(alarm_id)
-    if active is not None:
-        return active
+async def _history(context: Context, alarm_id: str) -> AlarmHistory:
     found = await context.state.run(lambda connection: alarm_with_history(connection, alarm_id))
-    return found.alarm if found is not None else None
-
-
-async def _children(context: Context, alarm_id: str) -> int:
-    counts = await context.state.run(lambda connection: children_counts(connection, [alarm_id]))
-    return counts.get(alarm_id, 0)
+    if found is None:
+        raise not_found(f"There is no alarm {alarm_id}.")
+    return found
 
 
 ROUTES = (
@@ -210,6 +202,19 @@ ROUTES = (
         answer=AlarmView,
         other=(202,),
         summary="Comment on an alarm",
+        tag="alarms",
+        role="operator",
+        problems=(404, 409, 415),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/alarms/{id}/clear",
+        handle=clear,
+        query=Nothing,
+        body=Comment,
+        answer=AlarmView,
+        other=(202,),
+        summary="Clear an alarm of the equipment",
         tag="alarms",
         role="operator",
         problems=(404, 409, 415),

@@ -104,7 +104,7 @@ async def make_code(call: Call[Nothing, Nothing]) -> SignInCode:
     code = await context.state.run(
         lambda connection: auth.issue_code(connection, call.who.token, now_ms=now_ms)
     )
-    base = context.settings.external_url.rstrip("/") or f"http://{call.request.host}"
+    base = context.settings.public_url or f"http://{call.request.host}"
     return SignInCode(
         code=code, url=f"{base}/sign-in?code={quote(code)}", expires_ms=now_ms + auth.CODE_TTL_MS
     )

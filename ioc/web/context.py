@@ -53,6 +53,13 @@ class WebSettings:
         return urlsplit(self.external_url).scheme == "https"
 
     @property
+    def public_url(self) -> str:
+        """Where people find the console; "" when nobody said so ("every address" is none)."""
+        if urlsplit(self.external_url).hostname in (None, "0.0.0.0", "::"):  # noqa: S104
+            return ""
+        return self.external_url.rstrip("/")
+
+    @property
     def hosts(self) -> frozenset[str]:
         """The names a request may call the service by while it listens on loopback only."""
         own = {"localhost", "127.0.0.1", "::1", self.host.lower()}

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from ioc.alarms.model import SEVERITIES
 from ioc.web.context import Context
-from ioc.web.stream import STATES
+from ioc.web.stream import LAST_MESSAGE, STATES
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -87,9 +87,19 @@ class _Service(Collector):
         for name, stage in stages:
             restarts.add_metric((name,), stage.restarts)
             for event, count in sorted(stage.counters.items()):
-                events.add_metric((name, event), count)
+                if event != LAST_MESSAGE:  # a time among the counters
+                    events.add_metric((name, event), count)
         yield restarts
         yield events
+        ingest = self._context.health.stages.get("ingest")
+        last_ms = ingest.counters.get(LAST_MESSAGE) if ingest is not None else None
+        if last_ms is not None:
+            yield _gauge(
+                "ioc_last_message_timestamp_seconds",
+                "When the last message came (Unix time).",
+                (),
+                (((), last_ms / 1000),),
+            )
 
     def _journal(self) -> Iterator[Metric]:
         status = self._context.journal.status()

@@ -50,6 +50,8 @@ class FieldFault(Output):
 class Problem(Output):
     """An error, as RFC 9457 has it. ``type`` is stable; a program decides by it."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     type: str
     title: str
     status: int
@@ -501,7 +503,13 @@ class InventoryChanged(Output):
     in_force: bool
 
 
-class ExportedSite(Output):
+class Exported(Output):
+    """A part of an inventory file: what is as usual is left out."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+
+class ExportedSite(Exported):
     id: str
     name: str
     commune: str
@@ -510,7 +518,7 @@ class ExportedSite(Output):
     core: bool = False
 
 
-class ExportedAsset(Output):
+class ExportedAsset(Exported):
     id: str
     kind: str
     name: str
@@ -530,9 +538,7 @@ class ExportedAsset(Output):
 
 
 class InventoryExport(Output):
-    """The whole inventory, in the form of an inventory file. Defaults are left out."""
-
-    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+    """The whole inventory, in the form of an inventory file."""
 
     province: str
     sites: list[ExportedSite]

@@ -36,6 +36,8 @@ MAX_ACTIVE = 200
 # Counts that come from the state database are asked for this often, and only while somebody looks.
 LOGS_EVERY_S = 5.0
 RATE_OVER_S = 10
+# Where the ingest stage notes when it last received something (Unix ms).
+LAST_MESSAGE = "last_message_ms"
 STATES: tuple[AssetState, ...] = ("up", "degraded", "down", "silent", "not_seen")
 _SEVERITY_RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 _encode = msgspec.json.Encoder().encode
@@ -343,7 +345,7 @@ class Feed:
                     "messages_per_s": self.messages_per_s(),
                     "behind": ingest.behind if ingest is not None else 0,
                     "connected": ingest.ready if ingest is not None else False,
-                    "last_message_ms": counters.get("last_message_ms"),
+                    "last_message_ms": counters.get(LAST_MESSAGE),
                     "quarantined_total": self._quarantined_total(),
                     "missed_total": counters.get("missed", 0),
                 }

@@ -136,62 +136,69 @@ async def service(
 ) -> AsyncIterator[Service]:
     """The whole stage behind a test server, with a token for each role."""
     async with AsyncExitStack() as stack:
-        journal = await stack.enter_async_context(
-            open_journal(tmp_path / "journal", clock=clock, bound_bytes=64 * MIB, reserve_bytes=MIB)
-        )
-        state = await stack.enter_async_context(open_state(f"sqlite:///{tmp_path / 'state.db'}"))
-        store: Store = await stack.enter_async_context(
-            open_store(f"duckdb:///{tmp_path / 'series.duckdb'}", catalog=catalog, clock=clock)
-        )
-        inventory, table, health = small_inventory(), Table(), Health()
-        live = Live(table=table, version=1)
-        for asset in inventory.assets.values():
-            live.kinds[asset.id] = asset.kind
-            live.states[asset.id] = "up"
-        live.states["KH-LAB-01"] = "not_seen"
-        for name in ("ingest", "alarms", "web"):
-            health.stage(name).ready = True
-        console = tmp_path / "console"
-        (console / "assets").mkdir(parents=True)
-        (console / "index.html").write_text("<!doctype html><title>IOC</title>")
-        (console / "assets" / "index-Bx9Kq1aZ.js").write_text("export {}")
-        context = build_context(
-            settings=WebSettings(console_dir=console),
-            state=state,
-            store=store,
-            live=live,
-            journal=journal,
-            inventory=inventory,
-            catalog=catalog,
-            plan=plan,
-            health=health,
-            clock=clock,
-            routes=(),
-        )
-        tokens: dict[Role, str] = {}
-        for role in ("viewer", "operator", "engineer", "admin"):
-            issued = await state.run(
-                lambda connection, role=role: create_token(  # type: ignore[misc]  # bound now
-                    connection, name=role, role=role, now_ms=clock.now_ms(), days=30
-                )
+        yield await build_service(stack, tmp_path, clock, catalog, plan)
+
+
+async def build_service(
+    stack: AsyncExitStack, tmp_path: Path, clock: VirtualClock, catalog: Catalog, plan: Plan
+) -> Service:
+    """Open everything on ``stack``."""
+    journal = await stack.enter_async_context(
+        open_journal(tmp_path / "journal", clock=clock, bound_bytes=64 * MIB, reserve_bytes=MIB)
+    )
+    state = await stack.enter_async_context(open_state(f"sqlite:///{tmp_path / 'state.db'}"))
+    store: Store = await stack.enter_async_context(
+        open_store(f"duckdb:///{tmp_path / 'series.duckdb'}", catalog=catalog, clock=clock)
+    )
+    inventory, table, health = small_inventory(), Table(), Health()
+    live = Live(table=table, version=1)
+    for asset in inventory.assets.values():
+        live.kinds[asset.id] = asset.kind
+        live.states[asset.id] = "up"
+    live.states["KH-LAB-01"] = "not_seen"
+    for name in ("ingest", "alarms", "web"):
+        health.stage(name).ready = True
+    console = tmp_path / "console"
+    (console / "assets").mkdir(parents=True)
+    (console / "index.html").write_text("<!doctype html><title>IOC</title>")
+    (console / "assets" / "index-Bx9Kq1aZ.js").write_text("export {}")
+    context = build_context(
+        settings=WebSettings(console_dir=console),
+        state=state,
+        store=store,
+        live=live,
+        journal=journal,
+        inventory=inventory,
+        catalog=catalog,
+        plan=plan,
+        health=health,
+        clock=clock,
+        routes=(),
+    )
+    tokens: dict[Role, str] = {}
+    for role in ("viewer", "operator", "engineer", "admin"):
+        issued = await state.run(
+            lambda connection, role=role: create_token(  # type: ignore[misc]  # bound now
+                connection, name=role, role=role, now_ms=clock.now_ms(), days=30
             )
-            tokens[role] = issued.secret
-        app = build_app(context)
-        client = await stack.enter_async_context(
-            TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar())
         )
-        yield Service(
-            context=context,
-            app=app,
-            client=client,
-            tokens=tokens,
-            clock=clock,
-            live=live,
-            table=table,
-            state=state,
-            journal=journal,
-            health=health,
-        )
+        tokens[role] = issued.secret
+    app = build_app(context)
+    client = await stack.enter_async_context(
+        TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar())
+    )
+    return Service(
+        context=context,
+        app=app,
+        client=client,
+        tokens=tokens,
+        clock=clock,
+        live=live,
+        table=table,
+        state=state,
+        journal=journal,
+        health=health,
+    )
 
 
 def measure(name: str, value: float, *, scope: str = "province", place: str = "56") -> Measure:
