@@ -5,6 +5,7 @@ import { signedOut } from "./api/client.ts";
 import type { AssetState } from "./api/types.ts";
 import { said, t } from "./i18n/index.ts";
 import * as store from "./live/store.ts";
+import { shortName } from "./map/scene.ts";
 import { Failure } from "./parts/common.tsx";
 import { SeverityShape } from "./parts/marks.tsx";
 import { Switches } from "./parts/switches.tsx";
@@ -159,7 +160,7 @@ function Counts() {
   const pue = store.kpis.value.filter(({ name, scope }) => name === "pue" && scope === "site");
   const siteName = (id: string): string => {
     const name = store.map.value?.sites.find((site) => site.id === id)?.name;
-    return name ? name.replace(/^(Trung tâm dữ liệu|Data cent(?:er|re))\s+/iu, "") : id;
+    return name ? shortName(name) : id;
   };
   return (
     <section class="counts" aria-label={words.counts.label}>
@@ -205,7 +206,8 @@ function CenterState({ site }: { site: string }) {
   );
 }
 
-const COUNTED: readonly AssetState[] = ["degraded", "down", "silent", "not_seen"];
+/** What is not yet seen is no fault: the list of assets has it. */
+const COUNTED: readonly AssetState[] = ["degraded", "down", "silent"];
 
 function Domain({ kind, name, down }: { kind: string; name: string; down: string }) {
   const counts = store.counts.value[kind];
@@ -223,7 +225,8 @@ function Domain({ kind, name, down }: { kind: string; name: string; down: string
           </a>
           {COUNTED.map((state) => {
             const value = counts[state] ?? 0;
-            if (value === 0 && state !== "down" && state !== "degraded") return null;
+            // A quiet domain says so with one zero; a long row of them would only be noise.
+            if (value === 0 && (state !== "down" || (counts.silent ?? 0) > 0)) return null;
             return (
               <a
                 class={`count-item ${value > 0 ? `bad-state ${state}` : "quiet"}`}

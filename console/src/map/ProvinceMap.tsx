@@ -4,8 +4,9 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { AlarmView } from "../api/types.ts";
 import { said, t } from "../i18n/index.ts";
 import * as store from "../live/store.ts";
+import { alarmText } from "../parts/alarm-row.tsx";
 import { SeverityShape, StateMark } from "../parts/marks.tsx";
-import { language, theme } from "../preferences.ts";
+import { theme } from "../preferences.ts";
 import { alarmLink, assetLink, navigate, query, setQuery } from "../router.ts";
 import { f } from "../use.ts";
 import { MapController, type Hit, type Marker } from "./controller.ts";
@@ -100,7 +101,7 @@ function Tip({ hit, width }: { hit: Hit; width: number }) {
                   {id}
                 </a>
                 <StateMark state={store.stateOf(id)} />
-                {alarm && <span class="map-tip-alarm">{language.value === "vi" ? alarm.text_vi : alarm.text_en}</span>}
+                {alarm && <span class="map-tip-alarm">{alarmText(alarm)}</span>}
               </div>
             );
           })}
@@ -238,7 +239,7 @@ export function ProvinceMap({ showView = true }: { showView?: boolean }) {
             key={key}
             class={`map-pin ${alarm.acknowledged ? "" : "unacknowledged"}`}
             href={alarmLink(alarm.id)}
-            aria-label={`${t.value.severity[alarm.severity]}: ${language.value === "vi" ? alarm.text_vi : alarm.text_en}, ${alarm.asset_name || alarm.asset}`}
+            aria-label={`${t.value.severity[alarm.severity]}: ${alarmText(alarm)}, ${alarm.asset_name || alarm.asset}`}
             ref={(element) => {
               if (element) elements.current.set(key, element);
               else elements.current.delete(key);

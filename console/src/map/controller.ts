@@ -223,7 +223,7 @@ export class MapController {
     const bounds = this.scene?.main.bounds;
     if (!bounds || this.size.w === 0) return null;
     const narrow = this.size.w < 520;
-    return fit(bounds, this.size, { top: 22, right: narrow ? 60 : 20, bottom: narrow ? 34 : 30, left: 20 });
+    return fit(bounds, this.size, { top: 22, right: narrow ? 60 : 20, bottom: narrow ? 46 : 52, left: 20 });
   }
 
   private current(): View | null {

@@ -32,6 +32,17 @@ const STATE_SEVERITY: Readonly<Partial<Record<AssetState, Severity>>> = {
   degraded: "major",
 };
 
+/** How large an alarm's mark is, in pixels: a flood of warnings must not hide what is down. */
+const SEVERITY_SIZE: Readonly<Record<Severity, number>> = {
+  critical: 13,
+  major: 11,
+  minor: 8.5,
+  warning: 8,
+  indeterminate: 7,
+};
+/** The state of what an alarm elsewhere explains. */
+const CHILD_SIZE = 7.5;
+
 /** Floats of one point: x, y, offset x, y (pixels), size, shape, colour. */
 export const POINT_FLOATS = 10;
 /** Floats of one line: both ends, width, dash, colour. */
@@ -75,7 +86,7 @@ export function buildMarks(
   palette: Palette,
 ): Marks {
   const normal = new Writer();
-  const marked = new Writer();
+  const marked: { order: number; numbers: number[] }[] = [];
   const lines = new Writer();
   const failed: number[][] = [];
 
@@ -99,7 +110,11 @@ export function buildMarks(
     const [ox, oy] = slotOffset(station);
     if (severity) {
       const shape = !alarm && state === "silent" ? Shape.hatched : SEVERITY_SHAPE[severity];
-      marked.add(station.x, station.y, ox, oy, alarm ? 13 : 8.5, shape, ...palette.severity[severity]);
+      const size = alarm ? SEVERITY_SIZE[severity] : CHILD_SIZE;
+      marked.push({
+        order: alarm ? size : 0,
+        numbers: [station.x, station.y, ox, oy, size, shape, ...palette.severity[severity]],
+      });
     } else if (state === "not_seen") {
       normal.add(station.x, station.y, ox, oy, 3.4, Shape.ring, ...palette.unseen);
     } else {
@@ -109,5 +124,8 @@ export function buildMarks(
   for (const center of sheet.centers) {
     normal.add(center.x, center.y, 0, 0, 11, Shape.square, ...palette.center);
   }
-  return { lines: lines.batch(LINE_FLOATS), normal: normal.batch(POINT_FLOATS), abnormal: marked.batch(POINT_FLOATS) };
+  // The worst last, on top of the rest.
+  const abnormalPoints = new Writer();
+  for (const { numbers } of marked.sort((a, b) => a.order - b.order)) abnormalPoints.add(...numbers);
+  return { lines: lines.batch(LINE_FLOATS), normal: normal.batch(POINT_FLOATS), abnormal: abnormalPoints.batch(POINT_FLOATS) };
 }

@@ -8,7 +8,7 @@ import { rings } from "virtual:coast";
 import { boundsOf, insideRing, project, type Point } from "./geometry.ts";
 
 const CELL = 0.04; // grid step in degrees, about 4 km
-const REACH = 0.075; // a region ends this far from its last site, about 8 km
+const REACH = 0.1; // a region ends this far from its last site, about 11 km
 const SHORE = 0.012; // land drawn around a site the coarse coast leaves in the sea, about 1.3 km
 
 export interface Regions {

@@ -61,7 +61,7 @@ void main() {
     float stripe = mod(p.x + p.y, 3.4 * u_ratio);
     fill *= stripe < 1.7 * u_ratio ? 1.0 : 0.18;
   }
-  float halo = clamp(0.5 - (d - 1.2 * u_ratio), 0.0, 1.0) * u_halo.a;
+  float halo = clamp(0.5 - (d - 0.9 * u_ratio), 0.0, 1.0) * u_halo.a;
   float alpha = fill * v_colour.a;
   vec3 rgb = mix(u_halo.rgb, v_colour.rgb, halo > 0.0 ? alpha : 1.0);
   float a = max(alpha, halo);
@@ -292,7 +292,7 @@ class Flat implements Renderer {
       context.closePath();
       if (halo !== null) {
         context.strokeStyle = halo;
-        context.lineWidth = 2.4;
+        context.lineWidth = 1.8;
         context.stroke();
       }
       if (shape === Shape.ring || shape === Shape.hatched) {

@@ -50,7 +50,7 @@ export interface Scene {
 
 /** Nha Trang rather than Phường Nha Trang: the map's labels are short. */
 export function shortName(name: string): string {
-  return name.replace(/^(Phường|Xã|Thị trấn|Đặc khu)\s+/u, "");
+  return name.replace(/^(Phường|Xã|Thị trấn|Đặc khu|Trung tâm dữ liệu)\s+|\s+data cent(?:er|re)$/giu, "");
 }
 
 const emptySheet = (): Sheet => ({ stations: [], spans: [], centers: [], places: [], bounds: null });
@@ -80,7 +80,7 @@ export function buildScene(document: MapDocument): Scene {
     if (site.data_center && kind !== "bts") {
       let center = centers.get(index);
       if (!center) {
-        center = { site: site.id, name: site.name, x: site.x, y: site.y, assets: [] };
+        center = { site: site.id, name: shortName(site.name), x: site.x, y: site.y, assets: [] };
         centers.set(index, center);
         site.sheet.centers.push(center);
       }

@@ -4,7 +4,13 @@ import { t } from "../i18n/index.ts";
 import { language } from "../preferences.ts";
 import { f } from "../use.ts";
 
+/**
+ * What an alarm says. Equipment speaks one language, so that its own alarms are told by their
+ * probable cause; their text stands in the details.
+ */
 export function alarmText(alarm: AlarmView): string {
+  const cause = t.value.cause[alarm.probable_cause];
+  if (alarm.source === "device" && cause !== undefined) return `${alarm.asset}: ${cause}`;
   return (language.value === "vi" ? alarm.text_vi : alarm.text_en) || alarm.probable_cause;
 }
 

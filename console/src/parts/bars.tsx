@@ -4,10 +4,11 @@ import { f } from "../use.ts";
 export const FLOOD = 10;
 
 export function RateBars({ counts, label }: { counts: readonly number[]; label: string }) {
-  const top = Math.max(FLOOD * 1.2, ...counts);
+  // A storm of hundreds would flatten all else: from three floods on a bar is full, the number tells.
+  const top = Math.min(FLOOD * 3, Math.max(FLOOD * 1.2, ...counts));
   const step = 5;
   const height = 24;
-  const y = (n: number): number => height - (n / top) * height;
+  const y = (n: number): number => height - (Math.min(n, top) / top) * height;
   return (
     <svg
       class="rate-bars"

@@ -27,6 +27,12 @@ export function targetText(item: PlanItem): string {
   return item.direction === "at_most" ? t.value.plan.atMost(text) : t.value.plan.about(text);
 }
 
+/** The target as a sign and a number, where there is little room. */
+export function targetSign(item: PlanItem): string {
+  const text = f.value.quantity(item.target, item.unit, Number.isInteger(item.target) ? 0 : 2);
+  return `${{ at_least: "≥", at_most: "≤", about: "~" }[item.direction]} ${text}`;
+}
+
 export function Bar({ item }: { item: PlanItem }) {
   const { value, target } = onBar(item);
   return (
@@ -53,15 +59,22 @@ export function provenance(item: PlanItem): string {
 
 export function PlanTile({ item }: { item: PlanItem }) {
   const words = t.value.plan;
+  if (item.value === null) {
+    return (
+      <a class="plan-tile unknown" href="/plan">
+        <span class="plan-name">{said(item.title)}</span>
+        <span class="plan-target" title={targetText(item)}>{targetSign(item)}</span>
+        <span class={`plan-kind ${item.kind}`}>{item.kind === "reported" ? words.unreported : words.noValue}</span>
+      </a>
+    );
+  }
   return (
     <a class="plan-tile" href="/plan">
       <span class="plan-name">{said(item.title)}</span>
-      <span class={`plan-value ${item.value === null ? "quiet" : ""}`}>
-        {item.value === null ? words.noValue : f.value.quantity(item.value, item.unit, decimalsOf(item))}
-      </span>
+      <span class="plan-value">{f.value.quantity(item.value, item.unit, decimalsOf(item))}</span>
       <Bar item={item} />
-      <span class="plan-target">
-        {targetText(item)}
+      <span class="plan-target" title={targetText(item)}>
+        {targetSign(item)}
         {item.met !== null && <span class={item.met ? "met" : "not-met"}> · {item.met ? words.met : words.notMet}</span>}
       </span>
       <span class={`plan-kind ${item.kind}`}>{provenance(item)}</span>

@@ -69,6 +69,7 @@ export function AlarmPanel({ id, past }: { id: string; past: boolean }) {
         <Facts>
           <Fact name={words.cause}>{word(t.value.cause, alarm.probable_cause)}</Fact>
           {alarm.value !== null && <Value alarm={alarm} />}
+          {alarm.source === "device" && alarm.text_en !== "" && <Fact name={words.deviceText}>{alarm.text_en}</Fact>}
           {alarm.object !== "" && <Fact name={words.object}>{alarm.object}</Fact>}
           <Fact name={words.eventType}>{word(t.value.eventType, alarm.event_type)}</Fact>
           <Fact name={words.source}>

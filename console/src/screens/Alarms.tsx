@@ -31,18 +31,25 @@ export function Alarms({ id, past }: { id: string | null; past: boolean }) {
         <Filters past={past} />
         {past || needsServer() ? <FromServer id={id} past={past} /> : <FromStream id={id} />}
       </div>
-      <aside class="split-detail" aria-label={t.value.alarm.label}>
-        {id === null ? <p class="choose quiet">{words.choose}</p> : <AlarmPanel key={id} id={id} past={past} />}
-      </aside>
+      {id !== null && (
+        <aside class="split-detail" aria-label={t.value.alarm.label}>
+          <AlarmPanel key={id} id={id} past={past} />
+        </aside>
+      )}
     </div>
   );
 }
 
-/** The stream has the alarms in force that are not suppressed, up to its limit; the rest is asked for. */
+/**
+ * The stream has the worst of the alarms in force that are not suppressed. In a storm that is not
+ * all: what a filter looks for, and the suppressed, are asked for.
+ */
 function needsServer(): boolean {
+  const q = query.value;
+  if (q.get("suppressed") === "1" || q.get("every") === "1") return true;
   const block = store.alarms.value;
-  if (query.value.get("suppressed") === "1") return true;
-  return block !== null && (store.standing.value ?? 0) > block.active.length;
+  const filtered = ["severity", "kind", "q", "asset"].some((name) => q.has(name));
+  return filtered && block !== null && (store.standing.value ?? 0) > block.active.length;
 }
 
 function Filters({ past }: { past: boolean }) {
@@ -55,7 +62,7 @@ function Filters({ past }: { past: boolean }) {
     setQuery({ severity: next.join(",") });
   };
   const kinds = Object.entries(store.catalog.value?.kinds ?? {});
-  const filtered = ["severity", "kind", "q", "asset", "suppressed"].some((name) => q.has(name));
+  const filtered = ["severity", "kind", "q", "asset", "suppressed", "every"].some((name) => q.has(name));
   return (
     <div class="filters" role="search">
       <div class="severity-filter" role="group" aria-label={words.severity}>
@@ -100,7 +107,7 @@ function Filters({ past }: { past: boolean }) {
         <button
           type="button"
           class="plain"
-          onClick={() => { setQuery({ severity: null, kind: null, q: null, asset: null, suppressed: null }); }}
+          onClick={() => { setQuery({ severity: null, kind: null, q: null, asset: null, suppressed: null, every: null }); }}
         >
           {t.value.clearFilters}
         </button>
@@ -142,7 +149,20 @@ function FromStream({ id }: { id: string | null }) {
     );
   }
   if (shown.value.length === 0) return <Empty title={words.alarms.emptyFilter} />;
-  return <Table alarms={shown.value} id={id} past={false} />;
+  const total = store.standing.value ?? 0;
+  return (
+    <>
+      <Table alarms={shown.value} id={id} past={false} />
+      {total > block.active.length && (
+        <p class="worst-only">
+          {words.alarms.worstOnly(f.value.number(block.active.length), f.value.number(total))}{" "}
+          <button type="button" class="plain" onClick={() => { setQuery({ every: "1" }); }}>
+            {words.alarms.showEvery}
+          </button>
+        </p>
+      )}
+    </>
+  );
 }
 
 function FromServer({ id, past }: { id: string | null; past: boolean }) {

@@ -95,6 +95,7 @@ function Incidents() {
 
 function Incident({ alarm }: { alarm: AlarmView }) {
   const effects = impact(alarm);
+  const text = alarmText(alarm);
   return (
     <li class={`incident ${alarm.severity} ${alarm.acknowledged ? "" : "unacknowledged"}`}>
       <a href={alarmLink(alarm.id)} data-row>
@@ -103,11 +104,12 @@ function Incident({ alarm }: { alarm: AlarmView }) {
         </span>
         <span class="incident-text">
           <span class="hidden">{t.value.severity[alarm.severity]}: </span>
-          {alarmText(alarm)}
+          {text}
         </span>
         <Age ms={alarm.raised_ms} />
         <span class="incident-where">
-          <span class="id">{alarm.asset}</span> {alarm.commune_name}
+          {!text.includes(alarm.asset) && <span class="id">{alarm.asset} </span>}
+          {alarm.commune_name}
           {alarm.acknowledged && <span class="incident-ack"> · {t.value.alarms.acked}</span>}
         </span>
         {effects.length > 0 && (
