@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+import psutil
+
 START_WITHIN_S = 20.0
 
 
@@ -121,6 +123,8 @@ class Server:
         """SIGSTOP: the port stays open and nothing answers."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
+        while psutil.Process(self.process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)  # its threads stop a moment later
 
     def resume(self) -> None:
         assert self.process is not None

@@ -22,9 +22,11 @@ class Influxd(Server):
     program = "influxd"
     database = "ioc"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, user: str = "", password: str = "") -> None:
+        """With ``user`` and ``password``, nobody else may do anything."""
         super().__init__(folder)
         self.backup_port = free_port()
+        self.user, self.password = user, password
 
     @classmethod
     def find(cls) -> Path | None:
@@ -68,6 +70,7 @@ bind-address = "{self.host}:{self.backup_port}"
 [http]
   bind-address = "{self.host}:{self.port}"
   log-enabled = false
+  auth-enabled = {"true" if self.user else "false"}
 [logging]
   level = "warn"
 """
@@ -78,6 +81,11 @@ bind-address = "{self.host}:{self.backup_port}"
         deadline = time.monotonic() + START_WITHIN_S
         while True:  # the port is open a little before the shards are
             try:
+                if self.user:  # the first one needs no user, and is needed before all else
+                    self.ask(
+                        f"CREATE USER \"{self.user}\" WITH PASSWORD '{self.password}' "
+                        "WITH ALL PRIVILEGES"
+                    )
                 self.ask(f'CREATE DATABASE "{self.database}"')
             except (OSError, urllib.error.URLError):
                 if time.monotonic() > deadline:
@@ -91,6 +99,7 @@ bind-address = "{self.host}:{self.backup_port}"
         request = urllib.request.Request(
             f"http://{self.host}:{self.port}/query?"
             + urllib.parse.urlencode({"db": self.database, "epoch": "u"}),
+            headers={"Authorization": f"Token {self.user}:{self.password}"} if self.user else {},
             data=urllib.parse.urlencode({"q": text}).encode(),
         )
         with urllib.request.urlopen(request, timeout=10) as response:
@@ -102,7 +111,7 @@ bind-address = "{self.host}:{self.backup_port}"
 
 
 @contextlib.contextmanager
-def start_influxd(folder: Path) -> Iterator[Influxd]:
+def start_influxd(folder: Path, *, user: str = "", password: str = "") -> Iterator[Influxd]:
     """A running influxd with an empty database ``ioc``; ended by pid."""
-    with Influxd(folder) as server:
+    with Influxd(folder, user=user, password=password) as server:
         yield server

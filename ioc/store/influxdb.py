@@ -296,7 +296,7 @@ class InfluxDBStore:
                 if response.status != 200:
                     reason = _reason(await response.text(), response.reason)
                     if response.status == 400:
-                        raise QueryError(f"{self._settings.url}: {reason}")
+                        raise QueryError(reason)
                     self._unavailable(response.status, reason, None)
                 async for line in _lines(response.content):
                     self._take_chunk(line, take)
@@ -312,7 +312,7 @@ class InfluxDBStore:
         answer = msgspec.json.decode(line, type=_Chunk)
         for error in [answer.error, *(result.error for result in answer.results)]:
             if any(words in error for words in _TOO_MUCH):
-                raise QueryError(f"{self._settings.url}: {error}")
+                raise QueryError(error)
             if error:
                 self._unavailable(None, error, None)
         for result in answer.results:
