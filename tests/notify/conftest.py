@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
-from ioc.state.database import State, open_state
 from tests.notify.parts import Hook
+from tests.state.conftest import postgres, state, state_url
 
-DATABASES = ["sqlite"]
-if importlib.util.find_spec("tests.servers_postgres") is not None:
-    DATABASES.append("postgresql")
-
-
-@pytest.fixture(params=DATABASES)
-async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'state.db'}"
-    else:
-        url = request.getfixturevalue("postgres_url")
-    async with open_state(url) as opened:
-        yield opened
+__all__ = ["hook", "postgres", "state", "state_url"]
 
 
 @pytest.fixture
