@@ -10,6 +10,8 @@ import msgspec
 
 # How many times out of order are remembered, over all assets.
 REMEMBERED = 65_536
+TRIES = 16
+OVERRUN_US = 10_000_000
 
 
 class StorageTimes:
@@ -24,6 +26,8 @@ class StorageTimes:
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
         self._taken: dict[tuple[str, int], None] = {}  # in the order they were given
+        self._collisions = 0
+        self._overrun: dict[str, int] = {}  # the last time given past its own millisecond
 
     def assign(self, asset: str, ts_ms: int, *, salt: int) -> int:
         """The storage time of a new reading, in µs. ``salt`` is its seq, or a digest."""
@@ -31,15 +35,22 @@ class StorageTimes:
         if time_us > self._newest.get(asset, -1):
             self._newest[asset] = time_us
             return time_us
-        offset = salt % 999
-        for step in range(999):
+        # Where the last collision ended, the next one begins: a device that never moves its clock
+        # must not make each of its readings a longer search.
+        offset = salt + self._collisions
+        self._collisions += 1
+        for step in range(TRIES):
             candidate = time_us + 1 + (offset + step) % 999
             if (asset, candidate) not in self._taken:
                 break
-        else:  # 999 in one millisecond: they run over into the next ones
+        else:  # hundreds in one millisecond: they run over into the next ones
             candidate = time_us + 1001
+            overrun = self._overrun.get(asset, 0)
+            if candidate <= overrun < candidate + OVERRUN_US:
+                candidate = overrun + 1
             while candidate % 1000 == 0 or (asset, candidate) in self._taken:
                 candidate += 1
+            self._overrun[asset] = candidate
         self.note(asset, candidate)
         return candidate
 
