@@ -111,8 +111,8 @@ async def _command(
 ) -> web.StreamResponse:
     """Journal a command and wait until the engine has applied it.
 
-    200 with the alarm as it is then; 202 with the alarm as it was while the engine is behind: the
-    command is on disk and is applied in its turn.
+    200 with the alarm as it is then; 202 with no body while the engine is behind: the command is
+    on disk and is applied in its turn.
     """
     context, alarm_id = call.context, call.path("id")
     before = context.live.alarms.get(alarm_id) or (await _history(context, alarm_id)).alarm
@@ -128,14 +128,16 @@ async def _command(
         )
     )
     applied = await context.reached(position, within_s=APPLIED_WITHIN_S)
+    if not applied:
+        return web.Response(status=202)
     history = await _history(context, alarm_id)
-    if applied and not any(done.position == position for done in history.transitions):
+    if not any(done.position == position for done in history.transitions):
         # Somebody else was first, or the engine no longer remembers the alarm.
         check_command(history.alarm, action)
         raise CommandError(f"alarm {alarm_id}: cleared too long ago to be changed")
     counts = await context.state.run(lambda connection: children_counts(connection, [alarm_id]))
     view = context.views.alarm(history.alarm, counts.get(alarm_id, 0))
-    return json_response(view.model_dump_json().encode(), status=200 if applied else 202)
+    return json_response(view.model_dump_json().encode())
 
 
 async def _history(context: Context, alarm_id: str) -> AlarmHistory:

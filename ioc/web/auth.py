@@ -323,7 +323,8 @@ class SignInLimit:
     """At most ten failed sign-ins at once from an address, then one every six seconds.
 
     It spares the log and the database; guessing 256 bits is hopeless at any rate. The memory is
-    bounded: of more than 1,024 addresses the one that failed longest ago is forgotten.
+    bounded: of more than 1,024 addresses the one that failed longest ago is forgotten. Behind a
+    proxy all callers share the proxy's address; limit them there.
     """
 
     BURST = 10

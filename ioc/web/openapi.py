@@ -138,7 +138,7 @@ def _responses(
     responses: dict[str, Any] = {}
     for status in (route.status, *route.other):
         responses[str(status)] = {"description": HTTPStatus(status).phrase}
-        if body and status != 304:
+        if body and status not in (202, 304):
             responses[str(status)]["content"] = body
     problems = {422, 503, *route.problems}
     if route.role is not None:

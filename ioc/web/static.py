@@ -1,4 +1,4 @@
-"""The console's files. Only what was in the folder at the start is served, by its exact name."""
+"""The console's files. Only what was found in the folder is served, by its exact name."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ def usual_console_dir() -> Path:
 class Console:
     """The console's files in one folder.
 
-    An address without a file is the console's own (``/alarms/…``) and gets ``index.html``. While
-    there is no ``index.html``, the folder is looked at again for each page.
+    An address without a file is the console's own (``/alarms/…``) and gets ``index.html``. The
+    folder is looked at again when that file is another one than before: the console was built.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, Path] = {}
+        self._built_ns = -1
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """GET for every path that is no other route's."""
         path = request.path.lstrip("/")
         if path.startswith(("api/", "metrics")):
             raise not_found(f"There is nothing at {request.path[:200]}.")
-        if "index.html" not in self._files:
-            self._files = _files_in(self._folder)
+        self._look()
         file = self._files.get(path)
         if file is None:
             if "." in path.rsplit("/", 1)[-1]:
@@ -82,6 +82,14 @@ class Console:
                 "Cache-Control": IMMUTABLE if hashed else REVALIDATE,
             },
         )
+
+    def _look(self) -> None:
+        try:
+            built_ns = (self._folder / "index.html").stat().st_mtime_ns
+        except OSError:
+            built_ns = 0
+        if built_ns != self._built_ns:
+            self._files, self._built_ns = _files_in(self._folder), built_ns
 
 
 def _files_in(folder: Path) -> dict[str, Path]:

@@ -147,6 +147,27 @@ async def test_a_session_ends_after_seven_days_and_at_sign_out(service: Service)
     assert (await service.client.get("/api/v1/session", headers=second)).status == 401
 
 
+async def test_a_token_has_a_bounded_number_of_sessions(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with open_state(f"sqlite:///{tmp_path / 's.db'}") as state:
+        issued = await state.run(
+            lambda c: auth.create_token(c, name="a", role="viewer", now_ms=0, days=None)
+        )
+        opened = [
+            await state.run(lambda c, n=n: auth.open_session(c, issued.id, now_ms=n))  # type: ignore[misc]  # bound now
+            for n in range(auth.MAX_SESSIONS + 1)
+        ]
+        known = [
+            await state.run(
+                lambda c, s=secret: auth.find_session(c, auth.digest(s), now_ms=1000)  # type: ignore[misc]  # bound now
+            )
+            for secret in opened
+        ]
+    assert known[0] is None  # the oldest gave way
+    assert all(who is not None for who in known[1:])
+
+
 async def test_a_token_ends_by_itself(service: Service) -> None:
     headers = service.bearer("viewer")
     assert (await service.client.get("/api/v1/session", headers=headers)).status == 200

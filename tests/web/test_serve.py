@@ -162,14 +162,15 @@ async def test_the_commands_talk_to_the_running_service(service: Service, tmp_pa
         link = await run("token", "sign-in-link")
         assert link.stdout.startswith(f"{url}/sign-in?code=")
 
-        for words, said in (
+        refusals: list[tuple[tuple[str, ...], str]] = [
             (("inventory", "show", "NOTHING"), "There is no asset NOTHING."),
             (("inventory", "show", "--state", "broken"), "query.state.0: "),
             (("inventory", "add", "A B", "--kind", "bts", "--name", "x", "--site", "S-1"), "id: "),
             (("inventory", "add", "X", "--kind", "bts", "--name", "x"), "say where it stands"),
             (("token", "revoke", "nothing"), "There is no token nothing in force."),
-        ):
-            failed = await run(*words)
+        ]
+        answers = await asyncio.gather(*(run(*words) for words, _ in refusals))
+        for failed, (words, said) in zip(answers, refusals, strict=True):
             assert failed.returncode == 1, words
             assert failed.stderr.startswith("ioc: "), failed.stderr
             assert said in failed.stderr

@@ -67,6 +67,11 @@ async def test_without_a_console_the_page_says_how_to_build_it(tmp_path: Path) -
         (folder / "index.html").write_text("built")
         response = await client.get("/")  # without a restart
         assert response.status == 200
+        (folder / "assets").mkdir()
+        (folder / "assets" / "index-Zz1234567.js").write_text("new")
+        (folder / "index.html").write_text("built again")
+        assert (await client.get("/")).status == 200
+        assert (await client.get("/assets/index-Zz1234567.js")).status == 200
 
 
 async def test_security_headers_are_on_everything(service: Service) -> None:
