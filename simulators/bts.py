@@ -88,7 +88,8 @@ class Stations:
         return drawn
 
     def _load_of_sites(self, power_w: FloatArray) -> FloatArray:
-        return 150.0 + np.bincount(self.table.site, power_w, minlength=self.sites.count)
+        drawn = np.bincount(self.table.site, power_w, minlength=self.sites.count)
+        return 150.0 + drawn.astype(np.float64)
 
     def _read_power(self, power_w: FloatArray) -> None:
         columns, sites, at = self.table.columns, self.sites, self.table.site

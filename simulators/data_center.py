@@ -218,8 +218,8 @@ class DataCentres:
         columns["power_kw"] = power_kw
         needed = np.ceil(it_kw / np.maximum(self._unit_kw, 0.1) - 1e-6)
         self._spare = np.where(self._has["cooling_unit"], working - needed, 1.0).astype(np.int64)
-        total: FloatArray = np.bincount(place, power_kw, minlength=len(self.places))
-        return np.where(self._has["cooling_unit"], total, moved_kw / _COP)
+        total_kw = np.bincount(place, power_kw, minlength=len(self.places)).astype(np.float64)
+        return np.where(self._has["cooling_unit"], total_kw, moved_kw / _COP)
 
     def _read_racks(self, rack_kw: FloatArray, dt_s: float) -> None:
         table, place = self.tables["rack"], self._place["rack"]

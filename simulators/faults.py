@@ -30,12 +30,14 @@ class DeviceAlarm:
 
 @dataclass(frozen=True, kw_only=True)
 class FaultKind:
-    """One thing that can break. ``kinds`` empty: any kind of asset."""
+    """One thing that can break. ``kinds`` empty: any kind of asset. ``needs`` names a metric that
+    only assets with the part that breaks measure."""
 
     id: str
     kinds: frozenset[str]
     text: Text
     alarm: DeviceAlarm | None = None
+    needs: str = ""
 
     def fits(self, kind: str) -> bool:
         return not self.kinds or kind in self.kinds
@@ -60,10 +62,10 @@ LOSS_OF_SIGNAL = DeviceAlarm(
 
 
 def _kind(
-    id_: str, kinds: str, *, vi: str, en: str, alarm: DeviceAlarm | None = None
+    id_: str, kinds: str, *, vi: str, en: str, alarm: DeviceAlarm | None = None, needs: str = ""
 ) -> tuple[str, FaultKind]:
     return id_, FaultKind(
-        id=id_, kinds=frozenset(kinds.split()), text=Text(vi=vi, en=en), alarm=alarm
+        id=id_, kinds=frozenset(kinds.split()), text=Text(vi=vi, en=en), alarm=alarm, needs=needs
     )
 
 
@@ -193,8 +195,9 @@ FAULTS: dict[str, FaultKind] = dict(
         _kind(
             "low-fuel",
             "bts genset",
-            vi="Bồn nhiên liệu gần cạn.",
-            en="The fuel tank is nearly empty.",
+            vi="Bồn nhiên liệu của máy phát cố định gần cạn.",
+            en="The fuel tank of a fixed genset is nearly empty.",
+            needs="fuel_percent",
         ),
         # Data centres.
         _kind(
@@ -317,6 +320,9 @@ class Faults:
         if not FAULTS[fault].fits(kind):
             able = ", ".join(known.id for known in FAULTS.values() if known.fits(kind))
             raise FaultError(f"fault {fault}: not on a {kind} ({asset}); it can have {able}")
+        table, needs = self._tables[kind], FAULTS[fault].needs
+        if needs in table.masks and not table.masks[needs][table.index[asset]]:
+            raise FaultError(f"fault {fault}: {asset} does not measure {needs}")
         return FAULTS[fault]
 
     def begin(self, fault: str, asset: str, *, now_ms: int, for_ms: int) -> ActiveFault:

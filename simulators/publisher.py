@@ -22,9 +22,10 @@ IN_FLIGHT = 64
 BACKLOG = 50_000
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.5, 5.0
 
-# aiomqtt warns of every publish beyond ten that wait; here many are meant to.
+# aiomqtt warns of every publish beyond ten that wait; here many are meant to. A lost connection is
+# told by ``last_error``.
 _quiet = logging.getLogger("simulators.publisher")
-_quiet.setLevel(logging.ERROR)
+_quiet.setLevel(logging.CRITICAL)
 
 Answer = Callable[[bytes], Awaitable[list[Message]]]
 

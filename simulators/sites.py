@@ -39,7 +39,7 @@ class Sites:
         # What the equipment on it draws (W); transmission equipment is always there.
         self.load_w: FloatArray = np.full(count, 150.0)
         # Power. Autonomy is at full load: 4 h or more, common practice.
-        self.autonomy_h: FloatArray = rng.uniform(4.0, 7.0, count)
+        self.autonomy_h: FloatArray = rng.uniform(4.0, 5.5, count)
         self.capacity_wh: FloatArray = np.full(count, 150.0) * self.autonomy_h
         self.charge: FloatArray = np.ones(count)
         self.connected: BoolArray = np.ones(count, dtype=np.bool_)
@@ -132,9 +132,10 @@ class Sites:
         outdoor_c = outdoor_temperature_c(now_ms) + self._outdoor_offset_c
         cooled = supplied & ~self.cooling_out
         target = np.where(cooled, self._set_point_c, outdoor_c + self._above_outdoor_c)
-        target = np.where(self.cooling_out, outdoor_c + 2.2 * self._above_outdoor_c, target)
+        # Mains keeps all equipment busy: a closed shelter heats more than one on battery.
+        target = np.where(self.cooling_out, outdoor_c + 28.0, target)
         target = np.where(self.overheated, 58.0, target)
-        tau_s = np.where(self.overheated, 240.0, np.where(self.cooling_out | cooled, 900.0, 3000.0))
+        tau_s = np.where(self.overheated, 240.0, np.where(self.cooling_out | cooled, 600.0, 3000.0))
         relax(self.temperature_c, target, dt_s=dt_s, tau_s=tau_s)
         wander(self._temperature_noise, self.rng, sigma=0.25, dt_s=dt_s, tau_s=300.0)
         wander(self._humidity_noise, self.rng, sigma=2.0, dt_s=dt_s, tau_s=1200.0)

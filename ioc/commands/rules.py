@@ -23,13 +23,11 @@ app = typer.Typer(
 def rules() -> None:
     """When a reading is an alarm.
 
-    Examples:
+    Example: ioc rules list --kind span
 
-    ioc rules list --kind span
+    Example: ioc rules show span-loss-of-signal
 
-    ioc rules show span-loss-of-signal
-
-    ioc rules check my-catalog/
+    Example: ioc rules check my-catalog/
     """
 
 

@@ -57,13 +57,11 @@ def run(
 
     `ioc up` starts it; alone it serves against a broker and a service of your own.
 
-    Examples:
+    Example: ioc simulate --inventory inventory.json --broker 10.0.0.5:1883 --no-incident
 
-    ioc simulate --inventory inventory.json --broker 10.0.0.5:1883 --no-incident
+    Example: ioc simulate faults
 
-    ioc simulate faults
-
-    ioc simulate inject NT-0412 span-cut --for 20m
+    Example: ioc simulate inject NT-0412 span-cut --for 20m
     """
     if context.invoked_subcommand is not None:
         return
@@ -111,13 +109,11 @@ def inject(
 ) -> None:
     """Break one thing now, through the running simulators.
 
-    Examples:
+    Example: ioc simulate inject NT-0412 span-cut --for 20m
 
-    ioc simulate inject NT-0412 span-cut --for 20m
+    Example: ioc simulate inject KH00017 mains-failure --for 6h
 
-    ioc simulate inject KH00017 mains-failure --for 6h
-
-    ioc simulate inject DC-NT-UPS-A ups-on-battery --for 90s
+    Example: ioc simulate inject DC-NT-UPS-A ups-on-battery --for 90s
     """
     import asyncio
     from datetime import UTC, datetime
