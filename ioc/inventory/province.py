@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ioc.errors import ConfigError
 from ioc.files import read_yaml
-from ioc.kpi.plan import Source, Target
+from ioc.inventory.targets import Source, Target
 from ioc.resources import provinces_folder
 from ioc.text import Text
 

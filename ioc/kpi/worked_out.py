@@ -28,9 +28,9 @@ import numpy as np
 
 from ioc.alarms.model import AssetState
 from ioc.inventory import Inventory
+from ioc.inventory.targets import MeasureName, Scope
 from ioc.journal.records import Measure
 from ioc.kpi.latest import Flags, Floats, Latest, Longs
-from ioc.kpi.plan import MeasureName, Scope
 
 IN_SERVICE: frozenset[AssetState] = frozenset(("up", "degraded"))
 OUT_OF_SERVICE: frozenset[AssetState] = frozenset(("down", "silent"))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 
-import msgspec
 from aiohttp import web
 
 from ioc import __version__
 from ioc.notify import log as delivery_log
-from ioc.web.documents import send_document
 from ioc.web.models import Alive, JournalView, Nothing, Ready, StageView
 from ioc.web.problems import ProblemError
 from ioc.web.routing import Call, Route, json_response
@@ -91,19 +89,6 @@ async def stream(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     return response
 
 
-async def openapi(call: Call[Nothing, Nothing]) -> web.StreamResponse:
-    """This API, as OpenAPI 3.1."""
-    from ioc.web.openapi import describe
-    from ioc.web.routes import ROUTES
-
-    return await send_document(
-        call,
-        "openapi",
-        version=__version__,
-        make=lambda: msgspec.json.encode(describe(ROUTES)),
-    )
-
-
 ROUTES = (
     Route(
         method="GET",
@@ -149,14 +134,5 @@ ROUTES = (
         streams=True,
         summary="The province, live",
         tag="live",
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/openapi.json",
-        handle=openapi,
-        query=Nothing,
-        body=Nothing,
-        summary="This document",
-        tag="health",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from ioc.kpi.plan import Source, Target
+from ioc.inventory.targets import Source, Target
 from ioc.store import Answer, Query
 from ioc.web.context import Context
 from ioc.web.models import KpiView, MeasureView, Nothing, TargetSource, TargetView

@@ -11,7 +11,8 @@ import pytest
 
 from ioc.errors import ConfigError, FileError
 from ioc.inventory.province import Province, load_province
-from ioc.kpi.plan import Plan, Target
+from ioc.inventory.targets import Target
+from ioc.kpi.plan import Plan
 from ioc.resources import provinces_folder
 
 KHANH_HOA = load_province("khanh-hoa")
