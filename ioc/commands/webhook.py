@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from ioc.notify.receiver import Received, Receiver
     from ioc.text import Language
 
-app = typer.Typer(no_args_is_help=True, help="Receive signed webhooks, make keys, send a test.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Receive signed webhooks, make keys, send a test.\n\n"
+    "Example: ioc webhook listen --secret-file noc.key --create-secret",
+)
 secret = typer.Typer(no_args_is_help=True, help="Keys that webhooks are signed with.")
 app.add_typer(secret, name="secret")
 
