@@ -1,6 +1,8 @@
 import { defineConfig } from "vitest/config";
 import { coast } from "./build/coast.ts";
 
+const service = process.env["IOC_URL"];
+
 // The mock server is for development only: it is imported in mock mode alone, so that neither the
 // build nor the tests can reach it.
 export default defineConfig(async ({ mode }) => ({
@@ -19,12 +21,9 @@ export default defineConfig(async ({ mode }) => ({
   server: {
     host: "127.0.0.1",
     // `IOC_URL=http://127.0.0.1:8080 npx vite` works against a running service.
-    proxy: process.env["IOC_URL"]
+    proxy: service
       ? Object.fromEntries(
-          ["/api", "/sign-in", "/readyz", "/healthz"].map((path) => [
-            path,
-            { target: process.env["IOC_URL"] as string, changeOrigin: false },
-          ]),
+          ["/api", "/sign-in", "/readyz", "/healthz"].map((path) => [path, { target: service, changeOrigin: false }]),
         )
       : {},
   },

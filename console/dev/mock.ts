@@ -10,7 +10,7 @@ import { execFileSync } from "node:child_process";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Plugin } from "vite";
+import type { Plugin, PreviewServer, ViteDevServer } from "vite";
 import type {
   AlarmView,
   AssetRow,
@@ -582,32 +582,32 @@ async function read(request: IncomingMessage): Promise<string> {
   return body;
 }
 
+function attach(server: Pick<ViteDevServer | PreviewServer, "middlewares" | "config">): void {
+  const asked = process.env["IOC_MOCK"] ?? "some";
+  const mode = MODES.find((known) => known === asked);
+  if (!mode) throw new Error(`IOC_MOCK: ${asked}, expected one of ${MODES.join(", ")}`);
+  const state = new Mock(loadWorld(Number(process.env["IOC_MOCK_SCALE"] ?? "1")), mode);
+  server.config.logger.warn(`SYNTHETIC data (${mode}): this is the mock server, not the service`);
+  server.middlewares.use((request, response, next) => {
+    const url = new URL(request.url ?? "/", "http://mock");
+    if (!url.pathname.startsWith("/api/") && url.pathname !== "/readyz") {
+      next();
+      return;
+    }
+    if (url.pathname === "/api/v1/stream") {
+      state.stream(response);
+      return;
+    }
+    void read(request).then((body) => {
+      const answer = state.answer(request.method ?? "GET", url, body);
+      const problem = { type: "about:blank", title: "Not found", status: 404, detail: "The mock has nothing here." };
+      response.writeHead(answer === undefined ? 404 : 200, { "Content-Type": "application/json" });
+      response.end(JSON.stringify(answer ?? problem));
+    });
+  });
+}
+
+/** In front of `vite` (sources) and of `vite preview` (what was built), with `--mode mock`. */
 export function mock(): Plugin {
-  return {
-    name: "ioc-mock",
-    configureServer(server) {
-      const asked = process.env["IOC_MOCK"] ?? "some";
-      const mode = MODES.find((known) => known === asked);
-      if (!mode) throw new Error(`IOC_MOCK: ${asked}, expected one of ${MODES.join(", ")}`);
-      const state = new Mock(loadWorld(Number(process.env["IOC_MOCK_SCALE"] ?? "1")), mode);
-      server.config.logger.warn(`SYNTHETIC data (${mode}): this is the mock server, not the service`);
-      server.middlewares.use((request, response, next) => {
-        const url = new URL(request.url ?? "/", "http://mock");
-        if (!url.pathname.startsWith("/api/") && url.pathname !== "/readyz") {
-          next();
-          return;
-        }
-        if (url.pathname === "/api/v1/stream") {
-          state.stream(response);
-          return;
-        }
-        void read(request).then((body) => {
-          const answer = state.answer(request.method ?? "GET", url, body);
-          const problem = { type: "about:blank", title: "Not found", status: 404, detail: "The mock has nothing here." };
-          response.writeHead(answer === undefined ? 404 : 200, { "Content-Type": "application/json" });
-          response.end(JSON.stringify(answer ?? problem));
-        });
-      });
-    },
-  };
+  return { name: "ioc-mock", configureServer: attach, configurePreviewServer: attach };
 }

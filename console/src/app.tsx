@@ -166,15 +166,17 @@ function Counts() {
     <section class="counts" aria-label={words.counts.label}>
       <Domain kind="bts" name={words.counts.bts} down={words.state.down} />
       <Domain kind="span" name={words.counts.span} down={words.counts.cut} />
-      {pue.map(({ place, value, time_ms }) => (
-        <a class="count" key={place} href={centerLink(place)} title={words.counts.pueNote}>
-          <span class="count-name"><span class="center-mark" aria-hidden="true" />{siteName(place)}</span>
-          <span class={`count-item ${store.nowMs.value - time_ms > 180_000 ? "quiet" : ""}`}>
-            {words.counts.pue} <b>{n(value, 2)}</b>
-          </span>
-          <CenterState site={place} />
-        </a>
-      ))}
+      {pue.length > 0 && (
+        <div class="count" title={words.counts.pueNote}>
+          <span class="count-name">{words.counts.pue}</span>
+          {pue.map(({ place, value, time_ms }) => (
+            <a class={`count-item ${store.nowMs.value - time_ms > 180_000 ? "quiet" : ""}`} key={place} href={centerLink(place)}>
+              <span class="center-mark" aria-hidden="true" /> {siteName(place)} <b>{n(value, 2)}</b>
+              <CenterState site={place} />
+            </a>
+          ))}
+        </div>
+      )}
       {without && (
         <span class={`count ${without.value > 0 ? "" : "quiet"}`}>
           <span class="count-item">
@@ -199,7 +201,8 @@ function CenterState({ site }: { site: string }) {
   const worst = here[0];
   if (!worst) return null;
   return (
-    <span class="count-item bad-state">
+    <span class="bad-state">
+      {" "}
       <SeverityShape severity={worst.severity} />
       <b>{f.value.number(here.length)}</b>
     </span>

@@ -81,7 +81,10 @@ export function formats(language: Language, texts: Dictionary): Formats {
     const rounded = Math.abs(value) < 0.5 * 10 ** -decimals ? 0 : value;
     return numberFormat(decimals).format(rounded).replace("-", "−");
   };
-  const unit: Formats["unit"] = (code) => UNITS[code] ?? code;
+  const unit: Formats["unit"] = (code) => {
+    const { s, min, h, d } = texts.units;
+    return { ...UNITS, s, min, h, d }[code] ?? code;
+  };
 
   const age: Formats["age"] = (ms) => {
     const s = Math.max(0, Math.floor(ms / 1000));

@@ -98,7 +98,7 @@ export function listen(): void {
     if (event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;
-    if (!link || link.target !== "" || link.origin !== window.location.origin) return;
+    if (link?.target !== "" || link.origin !== window.location.origin) return;
     if (link.hash !== "" && link.pathname === window.location.pathname) return;
     if (/^\/(api|metrics|healthz|readyz|sign-in)(\/|$)/.test(link.pathname)) return;
     event.preventDefault();

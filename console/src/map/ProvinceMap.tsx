@@ -155,9 +155,8 @@ export function ProvinceMap({ showView = true }: { showView?: boolean }) {
     };
     dark.addEventListener("change", retheme);
     const stops = [
-      effect(() => {
-        void theme.value;
-        // After the attribute is on the document.
+      // Drawn anew once the attribute is on the document.
+      theme.subscribe(() => {
         queueMicrotask(retheme);
       }),
       effect(() => {

@@ -1,6 +1,6 @@
 import { get } from "../api/client.ts";
 import type { AlarmView, AssetPageDocument, Metric } from "../api/types.ts";
-import { said, t } from "../i18n/index.ts";
+import { said, t, word } from "../i18n/index.ts";
 import * as store from "../live/store.ts";
 import { History, type Span } from "../charts/History.tsx";
 import { alarmText } from "../parts/alarm-row.tsx";
@@ -178,7 +178,7 @@ function Details({ document: { asset } }: { document: AssetPageDocument }) {
       </header>
       <Facts>
         <Fact name={words.site}>{asset.site_name || asset.site}</Fact>
-        {asset.far_site && <Fact name={words.far}>{asset.far_site_name || asset.far_site}</Fact>}
+        {asset.far_site && <Fact name={words.far}>{asset.far_site_name ?? asset.far_site}</Fact>}
         <Fact name={t.value.assets.commune}>{asset.commune_name}</Fact>
         {asset.operator && <Fact name={t.value.assets.operator}>{asset.operator}</Fact>}
         {asset.length_km ? <Fact name={words.length}>{f.value.quantity(asset.length_km, "km", 1)}</Fact> : null}
@@ -190,7 +190,7 @@ function Details({ document: { asset } }: { document: AssetPageDocument }) {
           {asset.simulated ? words.isSimulated : asset.synthetic ? words.isLab : words.isReal}
         </Fact>
         {Object.entries(asset.attributes ?? {}).map(([name, value]) => (
-          <Fact key={name} name={name.replaceAll("_", " ")}>
+          <Fact key={name} name={word(t.value.attribute, name).replaceAll("_", " ")}>
             {typeof value === "boolean" ? (value ? t.value.yes : t.value.no) : typeof value === "number" ? f.value.number(value, decimals(value)) : value}
           </Fact>
         ))}

@@ -1,7 +1,8 @@
 import { address } from "../api/client.ts";
 import type { DeliveryRow, Page } from "../api/types.ts";
 import { t } from "../i18n/index.ts";
-import { nowMs } from "../live/store.ts";
+import { alarms, nowMs } from "../live/store.ts";
+import { alarmText } from "../parts/alarm-row.tsx";
 import { Empty, Failure, Loading, Moment, Segments } from "../parts/common.tsx";
 import { alarmLink, query, setQuery } from "../router.ts";
 import { f } from "../use.ts";
@@ -63,6 +64,13 @@ export function Deliveries() {
   );
 }
 
+/** What it was about, in words while the alarm stands. */
+function Subject({ item }: { item: DeliveryRow }) {
+  const alarm = alarms.value?.active.find(({ id }) => id === item.alarm);
+  if (alarm) return <span>{alarmText(alarm)}</span>;
+  return <span class="quiet id">{item.alarm === "" ? item.group_key : item.alarm}</span>;
+}
+
 function Delivery({ item }: { item: DeliveryRow }) {
   const words = t.value.deliveries;
   const n = f.value.number;
@@ -75,7 +83,7 @@ function Delivery({ item }: { item: DeliveryRow }) {
             {statusWord(item.status)}
           </span>
           <span class="log-what">
-            <span>{item.firing ? words.firing : words.resolved}</span> <span class="quiet id">{item.group_key || item.alarm}</span>
+            <span>{item.firing ? words.firing : words.resolved}</span> <Subject item={item} />
           </span>
           <span class="log-route">{item.route}</span>
           <span class="log-attempts num">
