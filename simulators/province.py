@@ -56,6 +56,11 @@ class Province:
         self.network = Network(
             inventory.sites, (asset for asset in inventory.assets if asset.kind == SPAN)
         )
+        # Where equipment stands that no simulator drives.
+        self.real: BoolArray = np.zeros(len(self.network.sites), dtype=np.bool_)
+        for asset in inventory.assets:
+            if not asset.simulated and asset.kind != SPAN:
+                self.real[self.network.site_index[asset.site]] = True
         stations = [asset for asset in simulated if asset.kind == BTS]
         genset = np.zeros(len(self.network.sites), dtype=np.bool_)
         for asset in stations:

@@ -235,7 +235,8 @@ class Run:
         return "; ".join(parts)
 
     def _keep_state(self) -> None:
-        """Write the state file when it would be different."""
+        """Write the state file when it would be different. Where it cannot be written, a run that
+        is started again begins anew; this one goes on."""
         path = self.options.state_file
         if path is None:
             return
@@ -246,8 +247,9 @@ class Run:
         content = msgspec.json.encode(state)
         if content != self._state:
             beside = path.with_name(path.name + ".new")
-            beside.write_bytes(content)
-            beside.replace(path)
+            with contextlib.suppress(OSError):
+                beside.write_bytes(content)
+                beside.replace(path)
             self._state = content
 
     def _restore_state(self) -> None:

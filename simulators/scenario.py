@@ -42,14 +42,14 @@ SCENARIOS: dict[str, Text] = {
 
 def demo_incident(province: Province) -> list[Step]:
     """The cut of the demo: the simulated span whose failure alone takes the number of stations
-    nearest to 40 out of service, between 20 and 60 where the network has such a span. Empty when
-    no span cuts a station off (everything is in rings)."""
+    nearest to 40 out of service, between 20 and 60 where the network has such a span. Real
+    equipment is left alone. Empty when no span cuts a station off (everything is in rings)."""
     network, table = province.network, province.stations.table
     stations = np.bincount(table.site, minlength=len(network.sites))
     cuts = [
         (int(stations[sites].sum()), network.spans[row].id)
         for row, sites in network.cut_off_by().items()
-        if network.spans[row].simulated
+        if network.spans[row].simulated and not province.real[sites].any()
     ]
     cuts = [cut for cut in cuts if cut[0] > 0]
     if not cuts:

@@ -54,10 +54,10 @@ def asset(id_: str, kind: str, at: str, *, far: str = "", **attributes: Attribut
 
 
 def network(edges: Iterable[tuple[str, str]], *, core: str = "C") -> InventoryFile:
-    """Sites joined by spans "C-A", each but the core with one station "B-A"."""
+    """Sites joined by spans "C-A", each but the core with one station "K-A"."""
     edges = list(edges)
     names = sorted({name for edge in edges for name in edge} | {core})
-    assets = [asset(f"B-{name}", "bts", name) for name in names if name != core]
+    assets = [asset(f"K-{name}", "bts", name) for name in names if name != core]
     assets += [
         asset(f"{a}-{b}-{number}" if edges.count((a, b)) > 1 else f"{a}-{b}", "span", a, far=b)
         for number, (a, b) in enumerate(edges)

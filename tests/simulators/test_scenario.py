@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ioc.inventory.file import InventoryFile
 from ioc.inventory.province import load_province
 from simulators.network import Network
@@ -39,6 +41,14 @@ def test_a_small_network_has_an_incident_too() -> None:
 
 def test_a_ring_has_none() -> None:
     assert demo_incident(province(network([("C", "A"), ("A", "B"), ("B", "C")]))) == []
+
+
+def test_real_equipment_is_left_alone() -> None:
+    found = network([("C", "A"), ("A", "B"), ("C", "D")])
+    lab = msgspec.structs.replace(asset("LAB", "bts", "B"), simulated=False)
+    found = msgspec.structs.replace(found, assets=[*found.assets, lab])
+    (step,) = demo_incident(province(found))
+    assert step.asset == "C-D"
 
 
 def test_bridges_of_a_network() -> None:
