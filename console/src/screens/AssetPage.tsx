@@ -133,7 +133,7 @@ function Values({ document, metrics }: { document: AssetPageDocument; metrics: [
           <tr>
             <th scope="col">{words.measure}</th>
             <th scope="col" class="num">{words.value}</th>
-            <th scope="col" class="num">{words.normal}</th>
+            <th scope="col" class="num wide-only">{words.normal}</th>
             <th scope="col" class="num">{words.age}</th>
           </tr>
         </thead>
@@ -142,15 +142,17 @@ function Values({ document, metrics }: { document: AssetPageDocument; metrics: [
             const last = document.values[name];
             if (!last) return null;
             const off = outside(last.value, metric);
+            const normal = metric.normal
+              ? metric.normal.map((bound) => f.value.number(bound, decimals(bound))).join("–")
+              : "–";
             return (
               <tr key={name} class={last.stale ? "stale" : ""} title={last.stale ? words.staleNote : undefined}>
-                <th scope="row" title={[name, metric.standard, metric.source].filter(Boolean).join(" · ")}>{said(metric.title)}</th>
+                <th scope="row" title={[name, metric.standard, metric.source].filter(Boolean).join(" · ")}>
+                  {said(metric.title)}
+                  {metric.normal && <span class="narrow-only row-sub">{words.normal}: {normal}</span>}
+                </th>
                 <td class={`num value ${off && !last.stale ? "off" : ""}`}>{show(last.value, metric)}</td>
-                <td class="num quiet">
-                  {metric.normal
-                    ? `${f.value.number(metric.normal[0], decimals(metric.normal[0]))}–${f.value.number(metric.normal[1], decimals(metric.normal[1]))}`
-                    : "–"}
-                </td>
+                <td class="num quiet wide-only">{normal}</td>
                 <td class="num">
                   <Age ms={last.at_ms} />
                   {last.stale && <span class="stale-word"> {words.stale}</span>}
