@@ -44,7 +44,7 @@ export interface Sheet {
 export interface Scene {
   main: Sheet;
   inset: Sheet;
-  /** Sites of the main sheet with the number of their commune, for the regions. */
+  /** Sites and centres of communes on the main sheet with the commune's number, for the regions. */
   sites: (Point & { commune: number })[];
 }
 
@@ -112,6 +112,12 @@ export function buildScene(document: MapDocument): Scene {
       population: commune.population,
       ...project(commune.lon, commune.lat),
     });
+    // Its centre counts like a site: a commune without a mast has its region too.
+    if (sheet === scene.main) {
+      const number = communes.get(commune.code) ?? communes.size;
+      communes.set(commune.code, number);
+      scene.sites.push({ ...project(commune.lon, commune.lat), commune: number });
+    }
   }
   for (const sheet of [scene.main, scene.inset]) {
     sheet.bounds = boundsOf([...sheet.stations, ...sheet.centers, ...sheet.places]);

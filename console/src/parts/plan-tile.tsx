@@ -52,6 +52,7 @@ export function provenance(item: PlanItem): string {
   if (item.kind === "measured") {
     return item.time_ms ? words.measuredAt(f.value.age(nowMs.value - item.time_ms)) : words.measured;
   }
+  if (item.value === null) return words.unreported;
   const date = item.reported_date ?? item.reported_source?.date;
   const name = item.reported_source?.name ?? item.source.name;
   return [words.reported, date ? words.asOf(f.value.date(date)) : "", name].filter(Boolean).join(", ");
@@ -63,8 +64,10 @@ export function PlanTile({ item }: { item: PlanItem }) {
     return (
       <a class="plan-tile unknown" href="/plan">
         <span class="plan-name">{said(item.title)}</span>
-        <span class="plan-target" title={targetText(item)}>{targetSign(item)}</span>
-        <span class={`plan-kind ${item.kind}`}>{item.kind === "reported" ? words.unreported : words.noValue}</span>
+        <span class="plan-foot">
+          <span class="plan-target" title={targetText(item)}>{targetSign(item)}</span>
+          <span class={`plan-kind ${item.kind}`}>{item.kind === "reported" ? words.unreported : words.noValue}</span>
+        </span>
       </a>
     );
   }
@@ -73,11 +76,13 @@ export function PlanTile({ item }: { item: PlanItem }) {
       <span class="plan-name">{said(item.title)}</span>
       <span class="plan-value">{f.value.quantity(item.value, item.unit, decimalsOf(item))}</span>
       <Bar item={item} />
-      <span class="plan-target" title={targetText(item)}>
-        {targetSign(item)}
-        {item.met !== null && <span class={item.met ? "met" : "not-met"}> · {item.met ? words.met : words.notMet}</span>}
+      <span class="plan-foot">
+        <span class="plan-target" title={targetText(item)}>
+          {targetSign(item)}
+          {item.met !== null && <span class={item.met ? "met" : "not-met"}> · {item.met ? words.met : words.notMet}</span>}
+        </span>
+        <span class={`plan-kind ${item.kind}`}>{provenance(item)}</span>
       </span>
-      <span class={`plan-kind ${item.kind}`}>{provenance(item)}</span>
     </a>
   );
 }

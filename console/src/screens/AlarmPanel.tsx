@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, post } from "../api/client.ts";
-import type { AlarmDetail, AlarmView } from "../api/types.ts";
-import { t, word } from "../i18n/index.ts";
+import type { AlarmDetail, AlarmView, Rule } from "../api/types.ts";
+import { said, t, word } from "../i18n/index.ts";
 import * as store from "../live/store.ts";
 import { alarmAction, alarmText, impact } from "../parts/alarm-row.tsx";
 import { Age, Fact, Facts, Failure, Loading, Moment } from "../parts/common.tsx";
@@ -27,6 +27,8 @@ export function AlarmPanel({ id, past }: { id: string; past: boolean }) {
   const cleared = alarm.state === "cleared";
   const back = `${past ? "/history" : "/alarms"}${search.value}`;
   const effects = impact(alarm);
+  const rule = ruleFor(alarm);
+  const action = alarmAction(alarm) || (rule ? said(rule.action) : "");
   return (
     <article class="detail">
       <header class={`detail-head ${cleared ? "cleared" : alarm.severity}`}>
@@ -55,15 +57,13 @@ export function AlarmPanel({ id, past }: { id: string; past: boolean }) {
 
       {!cleared && <Acknowledge alarm={alarm} done={reload} />}
 
-      {alarmAction(alarm) !== "" && (
-        <section class="detail-block repair">
-          <h3>{words.repair}</h3>
-          <p>{alarmAction(alarm)}</p>
-          <p>
-            <a href={runbookLink(alarm.source === "device" ? "device" : alarm.source)}>{words.runbook}</a>
-          </p>
-        </section>
-      )}
+      <section class="detail-block repair">
+        <h3>{words.repair}</h3>
+        {action !== "" && <p>{action}</p>}
+        <p>
+          <a href={runbookLink(rule?.id ?? "device")}>{words.runbook}</a>
+        </p>
+      </section>
 
       <section class="detail-block">
         <Facts>
@@ -106,6 +106,14 @@ export function AlarmPanel({ id, past }: { id: string; past: boolean }) {
         </section>
       )}
     </article>
+  );
+}
+
+/** The rule it came from; for an alarm of the equipment the one with the same probable cause. */
+function ruleFor(alarm: AlarmView): Rule | undefined {
+  const rules = store.catalog.value?.kinds[alarm.kind]?.rules ?? [];
+  return rules.find(({ id, probable_cause }) =>
+    alarm.source === "device" ? probable_cause === alarm.probable_cause : id === alarm.source,
   );
 }
 
