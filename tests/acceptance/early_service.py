@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import sys
 
+from paho.mqtt.client import Client, MQTTMessage
+
 from ioc.cli import main
-from ioc.ingest.broker import Message, Session
+from ioc.ingest.broker import Session
 
-_take = Session.take
+_receive = Session._on_message
 
 
-def _take_and_acknowledge(self: Session, limit: int) -> list[Message]:
-    messages = _take(self, limit)
-    self.acknowledge(messages)
-    return [message._replace(qos=0) for message in messages]  # not a second time
+def _receive_and_acknowledge(
+    self: Session, client: Client, data: object, message: MQTTMessage
+) -> None:
+    _receive(self, client, data, message)
+    if message.qos:
+        client.ack(message.mid, message.qos)
+        self._waiting[-1] = self._waiting[-1]._replace(qos=0)  # not a second time
 
 
 if __name__ == "__main__":
-    Session.take = _take_and_acknowledge  # type: ignore[method-assign]  # the broken service
+    Session._on_message = _receive_and_acknowledge  # type: ignore[method-assign, assignment]  # the fault
     main(sys.argv[1:])
