@@ -1,8 +1,9 @@
 """Telling a message that came again from a new one, in bounded memory.
 
 A message with ``boot`` and ``seq`` is told by (asset, boot, seq): a bitmap of the last 1,024 seqs
-of each of the last 4 boots of an asset. One without, or with a seq that lies before its bitmap, is
-told by a digest of asset, time and content among the last 131,072 such messages of all assets.
+of each of the last 4 boots of an asset, and from where on all before it have come. One without, or
+one whose seq lies before all that, is told by a digest of asset, time and content among the last
+131,072 such messages of all assets.
 
 What a message changes is provisional until ``keep``: if the journal does not take the batch, its
 messages come again, and must not be duplicates of themselves. ``undo`` takes them back.
@@ -26,14 +27,15 @@ DUPLICATE = -1
 LATE = -2  # new, but it fills a gap: it was counted as missed before
 BEFORE_WINDOW = -3  # cannot be told by its seq: ask ``by_content``
 
-# One boot: (boot, highest seq, bitmap with bit i for the highest seq less i).
-_Boot = tuple[int, int, int]
+# One boot: (boot, highest seq, bitmap with bit i for the highest seq less i, floor). Every seq from
+# the floor up to the bitmap has come.
+_Boot = tuple[int, int, int, int]
 
 
 class _Saved(msgspec.Struct, array_like=True):
     """The form in a checkpoint."""
 
-    windows: dict[str, list[tuple[int, int, bytes]]]
+    windows: dict[str, list[tuple[int, int, bytes, int]]]
     digests: bytes
 
 
@@ -55,28 +57,35 @@ class Dedup:
         windows = self._windows.get(asset, ())
         if windows and windows[0][0] == boot:
             others = windows[1:]
-            _, high, bits = windows[0]
+            _, high, bits, floor = windows[0]
         else:
             others = tuple(window for window in windows if window[0] != boot)
             if len(others) == len(windows):  # a new boot; the one silent for longest makes way
                 self._before.setdefault(asset, windows)
-                self._windows[asset] = ((boot, seq, 1), *others[: BOOTS - 1])
+                self._windows[asset] = ((boot, seq, 1, seq), *others[: BOOTS - 1])
                 return 0
-            _, high, bits = next(window for window in windows if window[0] == boot)
+            _, high, bits, floor = next(window for window in windows if window[0] == boot)
         ahead = seq - high
         if ahead > 0:
-            # A shift by more than the window would make a number of that many bits.
-            bits = ((bits << ahead) | 1) & _MASK if ahead < WINDOW else 1
+            if ahead < WINDOW:
+                # What leaves the bitmap without having come moves the floor above it.
+                absent = (bits >> (WINDOW - ahead)) ^ ((1 << ahead) - 1)
+                if absent:
+                    lowest_bit = (absent & -absent).bit_length() - 1
+                    floor = max(floor, high - (WINDOW - ahead) - lowest_bit + 1)
+                bits = ((bits << ahead) | 1) & _MASK
+            else:  # a shift by so much would make a number of that many bits
+                floor, bits = max(floor, seq - WINDOW + 1), 1
             self._before.setdefault(asset, windows)
-            self._windows[asset] = ((boot, seq, bits), *others)
+            self._windows[asset] = ((boot, seq, bits, floor), *others)
             return ahead - 1
         if -ahead >= WINDOW:
-            return BEFORE_WINDOW
+            return DUPLICATE if seq >= floor else BEFORE_WINDOW
         bit = 1 << -ahead
         if bits & bit:
             return DUPLICATE
         self._before.setdefault(asset, windows)
-        self._windows[asset] = ((boot, high, bits | bit), *others)
+        self._windows[asset] = ((boot, high, bits | bit, floor), *others)
         return LATE
 
     def by_content(self, digest: int) -> bool:
@@ -113,8 +122,8 @@ class Dedup:
         saved = _Saved(
             {
                 asset: [
-                    (boot, high, bits.to_bytes((bits.bit_length() + 7) // 8, "big"))
-                    for boot, high, bits in windows
+                    (boot, high, bits.to_bytes((bits.bit_length() + 7) // 8, "big"), floor)
+                    for boot, high, bits, floor in windows
                 ]
                 for asset, windows in self._windows.items()
             },
@@ -128,7 +137,10 @@ class Dedup:
         saved = msgspec.msgpack.decode(content, type=_Saved)
         dedup = cls()
         dedup._windows = {
-            asset: tuple((boot, high, int.from_bytes(bits, "big")) for boot, high, bits in windows)
+            asset: tuple(
+                (boot, high, int.from_bytes(bits, "big"), floor)
+                for boot, high, bits, floor in windows
+            )
             for asset, windows in saved.windows.items()
         }
         digests = memoryview(saved.digests)

@@ -52,6 +52,8 @@ COMMIT_WITHIN_S = 1.0
 TICK_S = 1.0
 CHECKPOINT_EVERY_S = 300.0
 CHECKPOINT_WHEN_FULL_S = 5.0
+# Counters of what is new: a refused batch is new once more.
+ONCE = ("readings", "alarms", "statuses", "missed", "late", "quarantined")
 FIRST_BACKOFF_S = 0.2
 LAST_BACKOFF_S = 5.0
 
@@ -112,6 +114,8 @@ class Ingest:
         self._clocks = Clocks(limit_s=settings.clock_limit_s)
         self._listening = Listening(grace_s=settings.grace_s)
         self._outstanding: asyncio.Task[int] | None = None
+        self._batch_limit = BATCH_MESSAGES
+        self._counted: dict[str, int] = {}
         self._checkpointed_s = clock.monotonic_s()
 
     async def run(self) -> NoReturn:
@@ -215,10 +219,10 @@ class Ingest:
         while True:
             await session.arrival()
             # Company for the first: one commit costs the same for all.
-            if session.waiting < BATCH_MESSAGES:
+            if session.waiting < self._batch_limit:
                 await self._clock.sleep(self._settings.gather_s)
             await session.arrival()  # lost meanwhile?
-            messages = session.take(BATCH_MESSAGES)
+            messages = session.take(self._batch_limit)
             self._health.behind = session.waiting
             await self.admit(session, messages)
             if session.overflowed and not session.waiting:
@@ -230,6 +234,7 @@ class Ingest:
         Raises ``JournalFullError`` when it was not appended and ``BrokerError`` when it takes too
         long; ``_settle`` then finds out what became of it.
         """
+        self._counted = {name: self._health.counters.get(name, 0) for name in ONCE}
         decided = self.decide(messages, waiting=session.waiting)
         if decided.items or decided.quarantined:
             await self._append(decided)
@@ -264,8 +269,12 @@ class Ingest:
             raise
         except JournalFullError:
             self._dedup.undo()
+            self._health.counters.update(self._counted)  # they will be counted when they come again
             self._health.count("refused")
+            # A batch that never fits would be refused for ever.
+            self._batch_limit = max(1, self._batch_limit // 2)
             raise
+        self._batch_limit = min(BATCH_MESSAGES, self._batch_limit * 2)
         self._dedup.keep()
         self._health.count("commits")
 
@@ -370,26 +379,24 @@ class Ingest:
         due_s = self._clock.monotonic_s()
         while True:
             now_s = self._clock.monotonic_s()
-            full = False
             try:
                 await self._journal.append(
                     Tick(self._clock.now_ms(), listening=self._listening.listening(now_s))
                 )
             except JournalFullError:
-                full = True
                 self._health.count("ticks_refused")
             with contextlib.suppress(JournalFullError):
-                await self._checkpoint(now_s, full=full)
+                await self._checkpoint(now_s)
             due_s = max(due_s + TICK_S, self._clock.monotonic_s() - TICK_S)
             await self._clock.sleep(due_s - self._clock.monotonic_s())
 
-    async def _checkpoint(self, now_s: float, *, full: bool) -> None:
+    async def _checkpoint(self, now_s: float) -> None:
         """Write down what is remembered, when it is time.
 
         A full journal is trimmed up to the checkpoint only: then it is time earlier.
         """
         every_s = self._settings.checkpoint_every_s
-        if full:
+        if not self._journal.status().admits:
             every_s = min(every_s, CHECKPOINT_WHEN_FULL_S)
         # Between batches everything remembered is in the journal.
         if now_s - self._checkpointed_s >= every_s and self._outstanding is None:

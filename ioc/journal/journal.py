@@ -26,6 +26,7 @@ log = structlog.get_logger()
 CONSUMERS = ("store", "kpi", "alarms")
 KEEP_S = 600
 QUARANTINE_ROWS = 50_000
+QUARANTINE_ROW_BYTES = 4608  # at the most: a payload's first 4 KiB, its topic and the detail
 # 50 commits a second at the most: a tenth of what a slow disk can do.
 GATHER_S = 0.02
 # The newest entries kept decoded, by their encoded size: some seconds of a whole province.
@@ -44,9 +45,10 @@ T = TypeVar("T")
 class JournalStatus:
     """The journal in numbers. Positions as in ``Journal``, room in bytes.
 
-    ``bytes`` is what its rows take, ``bound_bytes`` what they may take. ``hours_left`` estimates,
-    at the rate of the last minutes, how long a consumer may be away before admission stops (bound
-    or disk, whichever is first); None while the rate is unknown or nothing comes.
+    ``bytes`` is what its rows take (without the checkpoint), ``bound_bytes`` what they may take.
+    ``hours_left`` estimates, at the rate of the last minutes, how long a consumer may be away
+    before admission stops (bound or disk, whichever is first); None while the rate is unknown or
+    nothing comes.
     ``quarantine_dropped`` counts quarantined messages that made way for newer ones.
     """
 
@@ -89,6 +91,8 @@ class Journal:
         self._clock = clock
         self._bound_bytes = bound_bytes
         self._reserve_bytes = reserve_bytes
+        # Nothing trims the quarantine but newer rows: it may not fill the bound.
+        quarantine_rows = max(10, min(quarantine_rows, bound_bytes // 4 // QUARANTINE_ROW_BYTES))
         self._quarantine_rows = quarantine_rows
         self._loop = asyncio.get_running_loop()
         self._encoder = msgspec.msgpack.Encoder()
@@ -105,7 +109,7 @@ class Journal:
         self._totals = self._writer.quarantine_totals
         self._positions = dict(self._writer.positions)
         self._pending_bytes = 0
-        self._refused = False
+        self._refused_bytes = 0
         self._tail = _Tail(self._numbers.end, bound_bytes=cache_bytes)
         self._news = asyncio.Event()
         self._reader: JournalFile | None = None
@@ -141,7 +145,8 @@ class Journal:
             urgent = not quarantined and all(isinstance(r, Command | Activation) for r in records)
             refusal = self._refusal(size, urgent=urgent)
             if refusal:
-                self._refused = self._refused or not urgent
+                if not urgent:
+                    self._refused_bytes = max(self._refused_bytes, size)
                 raise JournalFullError(refusal)
         if self._closed:
             raise JournalError("the journal is closed")
@@ -176,9 +181,17 @@ class Journal:
 
     def _admits(self) -> bool:
         """Whether telemetry is taken: from a refusal on, not until there is some room to spare."""
-        spare = min(RESUME_BYTES, self._bound_bytes // 20) if self._refused else 0
-        self._refused = bool(self._refusal(spare, urgent=False))
-        return not self._refused
+        spare = 0
+        if self._refused_bytes:
+            # What was refused must fit, but no more is asked for than a journal can ever have.
+            spare = max(
+                min(RESUME_BYTES, self._bound_bytes // 20),
+                min(self._refused_bytes, self._bound_bytes // 4),
+            )
+        admits = not self._refusal(spare, urgent=False)
+        if admits:
+            self._refused_bytes = 0
+        return admits
 
     def _refusal(self, size: int, *, urgent: bool) -> str:
         """Why this many bytes are not admitted; "" when they are."""
@@ -393,7 +406,8 @@ async def open_journal(
     ``bound_bytes`` is what its rows may take (more than comes in ``keep_s``), ``reserve_bytes``
     what it leaves free on the disk.
     Entries are removed once every one of ``consumers`` and the checkpoint are past them and they
-    are ``keep_s`` old. At most ``quarantine_rows`` quarantined messages are kept, the newest.
+    are ``keep_s`` old. At most ``quarantine_rows`` quarantined messages are kept, the newest,
+    and no more than a quarter of the bound can hold.
 
     Raises ``InUseError`` when another process holds the folder, ``ConfigError`` when it cannot be
     written, ``JournalError`` when the file is damaged or not a journal.

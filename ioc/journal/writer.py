@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -111,6 +111,7 @@ class Writer:
         self.quarantine_kept = self._file.quarantine_rows()
         saved = self._file.checkpoint()
         self._checkpointed = saved.position if saved else 0
+        self._checkpoint_bytes = len(saved.content) if saved else 0
         self._noted = dict(self.positions)
         self._shared.positions = dict(self.positions)
         self._maintained_s = clock.monotonic_s()
@@ -211,6 +212,7 @@ class Writer:
         self._grown_bytes += file.written_bytes - before_bytes
         if work.checkpoint is not None:
             self._checkpointed = expected
+            self._checkpoint_bytes = len(work.checkpoint)
 
     def _was_written(self, expected: int) -> bool:
         """After a doubtful commit: read the position again, on a connection that knows nothing."""
@@ -283,6 +285,11 @@ class Writer:
 
     def _measure(self) -> None:
         try:
-            self.numbers.usage = self._opened().usage()
+            usage = self._opened().usage()
+            # The checkpoint is as large as there are assets, and trimming waits for it: a bound
+            # that counted it could be reached for good.
+            self.numbers.usage = replace(
+                usage, used_bytes=max(0, usage.used_bytes - self._checkpoint_bytes)
+            )
         except (JournalError, JournalFullError) as error:
             log.warning("journal: size unknown", error=str(error))

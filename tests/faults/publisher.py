@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from types import TracebackType
@@ -53,7 +54,9 @@ class Publisher:
                 "ts": time.time_ns() // 1_000_000,
                 "boot": key[1],
                 "seq": key[2],
-                "dc_voltage_v": 53.5,
+                "dc_voltage_v": random.uniform(48, 56),  # noise, so that it fills a journal
+                "power_w": random.uniform(0, 5000),
+                "interference_dbm": random.uniform(-120, -100),
                 "mains_ok": True,
             }
             info = self._client.publish(topic(key[0]), json.dumps(payload), qos=1)

@@ -36,6 +36,26 @@ class TestBySeq:
         assert told(dedup, 0, 10**15) == [0, 10**15 - 1]
         assert told(dedup, 10**15 - WINDOW + 1, 10**15 - WINDOW) == [LATE, BEFORE_WINDOW]
 
+    def test_before_the_window_a_row_without_a_gap_is_known(self) -> None:
+        dedup = Dedup()
+        told(dedup, *range(100, 5000))
+        assert told(dedup, 100, 2000, 99) == [DUPLICATE, DUPLICATE, BEFORE_WINDOW]
+
+    def test_before_the_window_a_gap_is_where_knowledge_ends(self) -> None:
+        dedup = Dedup()
+        told(dedup, *range(1000), *range(1001, 5000))
+        assert told(dedup, 1001, 1000, 999) == [DUPLICATE, BEFORE_WINDOW, BEFORE_WINDOW]
+
+    @given(st.lists(st.integers(0, 40) | st.integers(0, 4000), max_size=200), st.integers(1, 400))
+    def test_never_takes_a_new_one_for_a_duplicate(self, seqs: list[int], step: int) -> None:
+        dedup = Dedup()
+        seen: set[int] = set()
+        for index, seq in enumerate(seqs):
+            for candidate in (seq, index * step):
+                if dedup.by_seq("a", 1, candidate) == DUPLICATE:
+                    assert candidate in seen
+                seen.add(candidate)
+
     def test_assets_and_boots_are_apart(self) -> None:
         dedup = Dedup()
         assert told(dedup, 7) == [0]
