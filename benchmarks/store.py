@@ -1,8 +1,8 @@
-"""What storing costs: batches of 800 readings, as the province sends them in a second.
+"""What storing costs: 800 readings a second, as the province sends them.
 
-``python -m benchmarks.store duckdb`` or ``… influxdb`` (with a running influxd: ``IOC_INFLUXD``, or
-scripts/build-influxd). ``--paced`` writes one batch a second for 20 s, as the service does, and
-shows the memory; otherwise batches follow each other.
+``python -m benchmarks.store duckdb`` or ``… influxdb`` (its server is started: ``IOC_INFLUXD``, or
+scripts/build-influxd). Batches of ``--gather`` seconds follow each other as fast as the store takes
+them; with ``--paced`` they come as the service writes them, for 20 s.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from ioc.store import Row, open_store
 from ioc.store.query import Column, Query
 from tests.servers_influx import start_influxd
 
-BATCH = 800
 JOURNAL = "benchmark"
 
 
@@ -86,25 +85,32 @@ def make_assets() -> list[Asset]:
     ]
 
 
-async def measure(url: str, *, batches: int, paced: bool, server: psutil.Process | None) -> None:
+async def measure(
+    url: str, *, seconds: int, gather: int, paced: bool, server: psutil.Process | None
+) -> None:
     noise, assets = random.Random(2), make_assets()
     process = psutil.Process()
-    made = [batch(second, noise, assets) for second in range(batches)]
+    made = [
+        [row for second in range(begin, begin + gather) for row in batch(second, noise, assets)]
+        for begin in range(0, seconds, gather)
+    ]
     before_mib = process.memory_info().rss / 2**20
     async with open_store(url, catalog=CATALOG, clock=SystemClock()) as store:
         began_s, took_s, cpu_s = time.perf_counter(), [], 0.0
         server_s = sum(server.cpu_times()[:2]) if server else 0.0
-        for second, rows in enumerate(made):
+        for number, rows in enumerate(made):
             cpu_began_s, batch_began_s = time.process_time(), time.perf_counter()
-            await store.write(rows, [], journal_uuid=JOURNAL, position=second + 1)
+            await store.write(rows, [], journal_uuid=JOURNAL, position=number + 1)
             took_s.append(time.perf_counter() - batch_began_s)
             cpu_s += time.process_time() - cpu_began_s
             if paced:
-                await asyncio.sleep(max(0.0, began_s + second + 1 - time.perf_counter()))
+                until_s = began_s + (number + 1) * gather
+                await asyncio.sleep(max(0.0, until_s - time.perf_counter()))
         elapsed_s = time.perf_counter() - began_s
         count = sum(map(len, made))
         print(f"{count} rows in {elapsed_s:.1f} s: {count / elapsed_s:.0f} rows/s")
-        print(f"CPU of the service: {cpu_s / count * 1e6:.1f} µs a row")
+        share = cpu_s / seconds * 100
+        print(f"CPU of the service: {cpu_s / count * 1e6:.1f} µs a row, {share:.1f} % of a core")
         if server:
             server_s = sum(server.cpu_times()[:2]) - server_s
             print(f"CPU of the server: {server_s / count * 1e6:.1f} µs a row")
@@ -144,10 +150,11 @@ QUERIES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", choices=["duckdb", "influxdb"])
-    parser.add_argument("--batches", type=int, default=100)
-    parser.add_argument("--paced", action="store_true", help="one batch a second, 20 in all")
+    parser.add_argument("--gather", type=int, default=2, help="seconds of readings in a batch")
+    parser.add_argument("--seconds", type=int, default=100, help="seconds of readings in all")
+    parser.add_argument("--paced", action="store_true", help="as they would come, for 20 s")
     options = parser.parse_args()
-    batches = 20 if options.paced else options.batches
+    seconds = 20 if options.paced else options.seconds
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url, server = f"duckdb://{folder}/readings.duckdb", None
@@ -155,7 +162,15 @@ def main() -> None:
             influxd = stack.enter_context(start_influxd(folder))
             assert influxd.process is not None
             url, server = influxd.url, psutil.Process(influxd.process.pid)
-        asyncio.run(measure(url, batches=batches, paced=options.paced, server=server))
+        asyncio.run(
+            measure(
+                url,
+                seconds=seconds,
+                gather=options.gather,
+                paced=options.paced,
+                server=server,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ The database (2.x: bucket) and its retention are made by whoever runs InfluxDB; 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ import msgspec
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
+from influxdb_client.service.write_service import WriteService
 
 from ioc.catalog.model import MetricType
 from ioc.clock import Clock
@@ -96,10 +98,9 @@ class InfluxDBStore:
             url=settings.url,
             token=settings.token,
             org=settings.org,
-            enable_gzip=True,
             timeout=aiohttp.ClientTimeout(total=WRITE_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
         )
-        self._write_api = self._client.write_api()
+        self._writes: Any = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # theirs has no types
         headers = {"Authorization": f"Token {settings.token}"} if settings.token else {}
         self._session = aiohttp.ClientSession(headers=headers)
 
@@ -197,11 +198,14 @@ class InfluxDBStore:
     async def _post(self, lines: bytes) -> None:
         """Raises ``_RefusedError`` or ``StoreUnavailableError``."""
         try:
-            await self._write_api.write(
-                bucket=self._settings.database,
+            # The client's own gzip is of level 9, which takes as long as all else together.
+            await self._writes.post_write_async(
                 org=self._settings.org,
-                record=lines,
-                write_precision=WritePrecision.US,  # type: ignore[arg-type]  # a word, in fact
+                bucket=self._settings.database,
+                body=gzip.compress(lines, 1),
+                precision=WritePrecision.US,
+                content_encoding="gzip",
+                content_type="text/plain; charset=utf-8",
             )
         except ApiException as error:
             reason = _reason(error.body, error.reason)
