@@ -34,7 +34,7 @@ def test_the_incident_appears_and_clears_on_the_screen(demo: Demo, page: Page) -
     asset = str(root["asset"])
     impact = root["impact"]
     assert isinstance(impact, dict)
-    incidents = page.locator("[data-testid=incidents]")
+    incidents = page.get_by_role("region", name="Sự cố")
     expect(incidents).to_contain_text(asset, timeout=5_000)
     expect(incidents).to_contain_text(str(impact["stations"]))
 
@@ -42,7 +42,7 @@ def test_the_incident_appears_and_clears_on_the_screen(demo: Demo, page: Page) -
     children = eventually(
         lambda: [
             child
-            for child in demo.api(f"/api/v1/alarms?state=raised&parent={root['id']}&limit=500")[
+            for child in demo.api(f"/api/v1/alarms?state=raised&parent={root['id']}&limit=200")[
                 "items"
             ]
             if child["kind"] == "bts"
@@ -52,7 +52,7 @@ def test_the_incident_appears_and_clears_on_the_screen(demo: Demo, page: Page) -
     )
     assert all(child["suppressed"] for child in children)
     assert len(children) <= impact["stations"]
-    told = {d["alarm"] for d in demo.api("/api/v1/deliveries?limit=500")["items"]}
+    told = {d["alarm"] for d in demo.api("/api/v1/deliveries?limit=200")["items"]}
     assert root["id"] in told
     assert not told.intersection(child["id"] for child in children)
     eventually(
