@@ -26,12 +26,13 @@ ASSETS = [
     asset("A10", commune="22375", operator=""),
     asset("A2", commune="Vạn Ninh", operator="vnpt"),
     asset("B1", commune="22375"),
+    *(asset(name) for name in ("Z", "M", "C3", "a")),
 ]
 MODES = ["grid", "genset", 'o"d\\d, n=e w']
 PLACES = [("province", "56"), ("commune", "22366"), ("site", "DC-NT")]
 
 # Times are coarse and values few, so that ties and whole buckets without a value are common.
-times = st.integers(0, 60).map(lambda n: n * 1000) | st.integers(0, SPAN_MS - 1)
+times = st.integers(0, 5).map(lambda n: n * 1000) | st.integers(0, SPAN_MS - 1)
 floats = st.sampled_from([0.0, -1.5, 2.0, 1e-9, 12345.678]) | st.floats(-1e6, 1e6)
 values = st.fixed_dictionaries(
     {},
@@ -45,11 +46,13 @@ values = st.fixed_dictionaries(
 )
 readings = st.lists(
     st.tuples(st.integers(0, len(ASSETS) - 1), times, values),
-    max_size=40,
+    min_size=20,
+    max_size=60,
     unique_by=lambda reading: reading[:2],
 )
 measures = st.lists(
     st.tuples(st.sampled_from(["bts_up", "pue"]), st.sampled_from(PLACES), times, floats),
+    min_size=5,
     max_size=20,
     unique_by=lambda one: one[:3],
 )
@@ -70,11 +73,17 @@ def _columns(aggregated: bool, kpi: bool) -> st.SearchStrategy[dict[str, str | N
     return st.sampled_from(pairs)
 
 
+_PAIRS = {
+    False: [("commune", "operator"), ("operator", "asset"), ("province", "site")],
+    True: [("scope", "place"), ("place", "scope")],
+}
+
+
 @st.composite
 def queries(draw: st.DrawFn, begin_ms: int) -> Query:
     kpi = draw(st.integers(0, 3)) == 0
     aggregated = draw(st.booleans())
-    start_ms = draw(st.sampled_from([0, 0, 1000, 7001]))
+    start_ms = draw(st.sampled_from([0, 0, 0, 1000, 7001]))
     tags = ["scope", "place"] if kpi else ["province", "commune", "site", "asset", "operator"]
     known = {
         "commune": ["22366", "22375", "Vạn Ninh", "none"],
@@ -86,7 +95,7 @@ def queries(draw: st.DrawFn, begin_ms: int) -> Query:
     filters = [tag for tag in tags if tag in known]
     where = {
         tag: tuple(draw(st.lists(st.sampled_from(known[tag]), min_size=1, max_size=3)))
-        for tag in draw(st.lists(st.sampled_from(filters), max_size=2, unique=True))
+        for tag in draw(st.sampled_from([(), (), (), *((f,) for f in filters), tuple(filters[:2])]))
     }
     return Query.model_validate(
         {
@@ -95,12 +104,16 @@ def queries(draw: st.DrawFn, begin_ms: int) -> Query:
                 st.lists(_columns(aggregated, kpi), min_size=1, max_size=4, unique_by=str)
             ),
             "start_ms": begin_ms + start_ms,
-            "stop_ms": begin_ms + start_ms + draw(st.sampled_from([1, 5000, 33_333, SPAN_MS])),
+            "stop_ms": begin_ms
+            + start_ms
+            + draw(st.sampled_from([1, 5000, 33_333, SPAN_MS, SPAN_MS, SPAN_MS])),
             "where": where,
-            "group_by": draw(st.lists(st.sampled_from(tags), max_size=2, unique=True)),
+            "group_by": draw(
+                st.sampled_from([(), (), *itertools.permutations(tags, 1), *_PAIRS[kpi]])
+            ),
             "every_s": draw(st.sampled_from([None, 1, 7, 10, 3600])) if aggregated else None,
             "newest_first": draw(st.booleans()),
-            "limit": draw(st.sampled_from([1, 2, 3, 5, 10, 10_000])),
+            "limit": draw(st.sampled_from([1, 2, 3, 5, 8, 13, 10_000, 10_000])),
         }
     )
 
@@ -116,7 +129,8 @@ async def stores(duckdb_file: DuckDBFile, influx_database: InfluxDatabase) -> As
         yield Stores(duckdb, influxdb)
 
 
-@given(data=st.data(), readings=readings, measures=measures, cut=st.integers(0, 40))
+@pytest.mark.timeout(600)  # making a failed example small takes a while
+@given(data=st.data(), readings=readings, measures=measures, cut=st.integers(0, 60))
 @settings(
     max_examples=60,
     deadline=None,
