@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from ioc.errors import ConfigError
@@ -24,3 +25,12 @@ def console_folder() -> Path | None:
         if (folder / "index.html").is_file():
             return folder
     return None
+
+
+def need_simulators() -> None:
+    """Raise ``ConfigError`` where only the wheel is installed: simulators are not part of it."""
+    if find_spec("simulators") is None:
+        raise ConfigError(
+            "the simulators come with the source checkout, not with the installed package; "
+            "for real equipment use: ioc serve"
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from ioc.errors import BrokerError, ConfigError
+from ioc.resources import need_simulators
 
 if TYPE_CHECKING:
     from ioc.ingest.broker import Broker
@@ -65,7 +66,7 @@ def run(
     """
     if context.invoked_subcommand is not None:
         return
-    _require_simulators()
+    need_simulators()
     if list_:
         from simulators.scenario import SCENARIOS
 
@@ -118,7 +119,7 @@ def inject(
     import asyncio
     from datetime import UTC, datetime
 
-    _require_simulators()
+    need_simulators()
     for_s = parse_duration(for_)
     found = _run_file(data_dir) if not (broker and province) else {}
     settings = _broker(
@@ -143,7 +144,7 @@ def faults(
 
     Example: ioc simulate faults --kind span
     """
-    _require_simulators()
+    need_simulators()
     from simulators.faults import FAULTS
 
     chosen = [fault for fault in FAULTS.values() if not kind or fault.fits(kind)]
@@ -234,14 +235,6 @@ def _broker(address: str, username: str, password_file: Path | None) -> Broker:
         raise ConfigError(f"--broker {address!r}: expected host:port, such as 127.0.0.1:1883")
     password = read_secret(password_file, name="--password-file") if password_file else ""
     return Broker(host=host.strip("[]"), port=int(port), username=username, password=password)
-
-
-def _require_simulators() -> None:
-    """The wheel is the service alone; the simulators come with the source."""
-    import importlib.util
-
-    if importlib.util.find_spec("simulators") is None:
-        raise ConfigError("the simulators are not installed; they come with the source checkout")
 
 
 def _plain(line: str) -> None:

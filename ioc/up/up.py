@@ -24,6 +24,7 @@ from typing import Any
 
 from ioc.clock import Clock
 from ioc.errors import ConfigError, IocError
+from ioc.resources import need_simulators
 from ioc.up.broker import BrokerPlan, is_loopback, plan_broker
 from ioc.up.checks import check_port, free_port, hold_folder
 from ioc.up.process import Child
@@ -61,6 +62,7 @@ async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) ->
     Raises ``ConfigError`` or ``InUseError`` before anything is started, ``PartFailedError`` when a
     part does not come up.
     """
+    need_simulators()
     with hold_folder(options.data_dir):
         check_port("--http-port", "127.0.0.1", options.http_port)
         check_port("--mqtt-port", options.mqtt_bind, options.mqtt_port)
