@@ -53,8 +53,8 @@ async def run(settings: Settings, *, clock: Clock) -> None:
             bound_bytes=settings.journal_bound_mib * mib,
             reserve_bytes=settings.disk_reserve_mib * mib,
         ) as journal,
-        open_store(settings.store, catalog=catalog, clock=clock) as store,
-        open_state(settings.state) as state,
+        open_store(settings.store_url, catalog=catalog, clock=clock) as store,
+        open_state(settings.state_url) as state,
     ):
         health, live, alarms_changed = Health(), Live(), asyncio.Event()
         inventory = await load_inventory(state, journal)

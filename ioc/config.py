@@ -31,8 +31,8 @@ class Settings(BaseSettings):
     broker_password_file: Path | None = None
     broker_tls: bool = False
 
-    store_url: str = ""
-    state_url: str = ""
+    store: str = ""
+    state: str = ""
     state_password_file: Path | None = None
 
     http_host: str = "127.0.0.1"
@@ -48,17 +48,17 @@ class Settings(BaseSettings):
         return self.data_dir / "journal"
 
     @property
-    def store(self) -> str:
+    def store_url(self) -> str:
         """The time-series store's URL; DuckDB in the data folder by default."""
-        return self.store_url or f"duckdb:///{(self.data_dir / 'series.duckdb').resolve()}"
+        return self.store or f"duckdb:///{(self.data_dir / 'series.duckdb').resolve()}"
 
     @property
-    def state(self) -> str:
+    def state_url(self) -> str:
         """The state database's URL; SQLite in the data folder by default.
 
         With ``state_password_file`` the password is put into the URL here, not by the user.
         """
-        url = self.state_url or f"sqlite:///{(self.data_dir / 'state.db').resolve()}"
+        url = self.state or f"sqlite:///{(self.data_dir / 'state.db').resolve()}"
         if self.state_password_file is None:
             return url
         from sqlalchemy import make_url

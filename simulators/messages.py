@@ -1,8 +1,8 @@
 """From arrays to messages of contract v1: who sends what, and when.
 
 Every asset sends once an interval, at its own moment of it, so that messages are spread evenly.
-Metrics whose cadence is longer than the interval ride along when they are due: at an asset's first
-message, and then each cadence, staggered over the assets.
+Metrics whose cadence is longer than the interval, and longer than the kind's shortest, ride along
+when they are due: at an asset's first message, and then each cadence, staggered over the assets.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Sender:
         self._alarm_topics = [f"ioc/v1/{province}/{table.kind}/{a.id}/alarm" for a in table.assets]
         self._seq = [0] * len(table)
         self._boots_seen: IntArray = table.restarts.copy()
-        self._interval_s = interval_s
+        # The quickest metrics go with every message, also where the interval is shorter still.
+        self._slow_above_s = max(interval_s, kind.shortest_cadence_s)
         self._groups: list[_Group] | None = None
         self._next_ms: dict[int, IntArray] = {}
         self._stagger = rng.random(len(table))
@@ -165,7 +166,7 @@ class Sender:
         chosen: BoolArray | None = None
         if group.masked:
             chosen = self.table.masks[group.names[0]][rows]
-        if group.cadence_s > self._interval_s:
+        if group.cadence_s > self._slow_above_s:
             due = self._due(group.cadence_s, rows, now_ms)
             chosen = due if chosen is None else chosen & due
         if chosen is not None:
@@ -177,7 +178,7 @@ class Sender:
         values = zip(*(self._columns[name][rows].tolist() for name in names), strict=True)
         for content, row in zip(contents, values, strict=True):
             content.update(zip(names, row, strict=True))
-        if group.cadence_s > self._interval_s and self._sent is not None:
+        if group.cadence_s > self._slow_above_s and self._sent is not None:
             self._sent(rows)
 
     def _due(self, cadence_s: int, rows: IntArray, now_ms: int) -> BoolArray:

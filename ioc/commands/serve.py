@@ -22,11 +22,11 @@ def run(
     broker_username: Annotated[Optional[str], typer.Option()] = None,
     broker_password_file: Annotated[Optional[Path], typer.Option()] = None,
     broker_tls: Annotated[Optional[bool], typer.Option()] = None,
-    store_url: Annotated[
+    store: Annotated[
         Optional[str],
         typer.Option(help="duckdb:///FILE or influxdb://HOST:PORT/DATABASE?token_file=FILE"),
     ] = None,
-    state_url: Annotated[
+    state: Annotated[
         Optional[str], typer.Option(help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")
     ] = None,
     state_password_file: Annotated[Optional[Path], typer.Option()] = None,
@@ -43,7 +43,7 @@ def run(
 
     Each option is also a variable: --broker-host is IOC_BROKER_HOST. Secrets come from files.
 
-    Example: ioc serve --broker-host mqtt.example.vn --store-url
+    Example: ioc serve --broker-host mqtt.example.vn --store
     'influxdb://influx.example.vn:8086/ioc?token_file=/run/secrets/influx' --data-dir /var/lib/ioc
     """
     options = dict(locals())

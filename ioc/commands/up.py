@@ -40,6 +40,13 @@ def run(
     webhook_secret_file: Annotated[
         Optional[Path], typer.Option(help="The key that signs them (whsec_…).")
     ] = None,
+    store: Annotated[
+        Optional[str],
+        typer.Option(
+            help="Keep the time series elsewhere: influxdb://HOST:PORT/DATABASE?token_file=FILE. "
+            "DuckDB in the data folder by default."
+        ),
+    ] = None,
     province: Annotated[str, typer.Option(help="A file of provinces/.")] = "khanh-hoa",
     seed: Annotated[int, typer.Option(help="Another seed, another synthetic province.")] = 1,
 ) -> None:
@@ -73,6 +80,7 @@ def run(
         seed=seed,
         webhook=webhook,
         webhook_secret_file=webhook_secret_file,
+        store=store,
     )
 
     def say(line: str) -> None:

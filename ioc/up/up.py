@@ -54,6 +54,7 @@ class UpOptions:
     seed: int
     webhook: str | None
     webhook_secret_file: Path | None
+    store: str | None = None
 
 
 async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) -> None:
@@ -201,6 +202,8 @@ def _service(
         "--broker-port": broker.port,
         "--http-port": options.http_port,
     }
+    if options.store is not None:
+        given["--store"] = options.store
     return [*_ioc(), "serve", *_words(given), *_broker_login(broker)]
 
 
