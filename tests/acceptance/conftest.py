@@ -24,7 +24,7 @@ CHROMIUM_OPTIONS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """`ioc up` at a fiftieth of the province, with the demo's own incident."""
     running = Demo(tmp_path_factory.mktemp("demo"), "--scale", "0.02", "--interval", "2")
@@ -33,8 +33,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Chromium for one module: while it is open, an event loop runs that asynchronous tests of
+    other modules must not meet."""
     program = find_program("chromium")
     if program is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
