@@ -538,6 +538,7 @@ class Mock {
       id: `msg_MOCK${n}`, route: n % 2 ? "operators" : "ministry-report", alarm: this.roots[n % this.roots.length]?.id ?? "",
       group_key: `span/${this.roots[n % this.roots.length]?.asset ?? ""}`, status, firing: n % 3 !== 0, created_ms: now - n * 190_000,
       next_attempt_ms: now + 140_000, attempts, finished_ms: status === "pending" ? null : now - n * 180_000, last_error: error,
+      asset: this.roots[n % this.roots.length]?.asset ?? "", text_vi: this.roots[n % this.roots.length]?.text_vi ?? "", text_en: this.roots[n % this.roots.length]?.text_en ?? "",
       log: Array.from({ length: attempts }, (_, index) => ({
         at_ms: now - n * 190_000 + index * 5_000, duration_ms: 38 + index * 7,
         status_code: error !== "" && index + 1 <= attempts ? (status === "delivered" && index + 1 === attempts ? 204 : 503) : 204,

@@ -22,7 +22,10 @@ TransitionKind = Literal[
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
-    """What the root alarm takes with it, worked out from the topology."""
+    """What the root alarm takes with it, worked out from the topology.
+
+    ``assets`` are all that it explains; ``stations`` and ``population`` are out of service.
+    """
 
     assets: int = 0
     stations: int = 0

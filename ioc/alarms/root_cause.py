@@ -277,7 +277,8 @@ class RootCause:
                 self._recovering[site] = Recovering(name, until_ms)
 
     def _weigh(self, grown: dict[str, Standing]) -> None:
-        """A root that is no span takes the assets whose alarms it explains."""
+        """A root that is no span takes the assets whose alarms it explains; out of service are
+        only those whose own alarm says so (a door that is open takes nobody's service)."""
         for root in grown.values():
             alarms = [root.alarm] + [
                 self._lifecycle.standing[child].alarm for child in self._children[root.alarm.id]
@@ -293,7 +294,7 @@ class RootCause:
                 root,
                 Impact(
                     assets=len(assets),
-                    stations=sum(asset.kind == STATION for asset in about),
+                    stations=sum(asset.kind == STATION for asset in about if asset.id in out),
                     population=sum(asset.population for asset in about if asset.id in out),
                 ),
             )

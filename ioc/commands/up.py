@@ -23,8 +23,11 @@ def run(
     ] = "127.0.0.1",
     data_dir: Annotated[Path, typer.Option(help="Everything that is kept.")] = Path(".ioc"),
     scale: Annotated[
-        float, typer.Option(min=0.005, max=10.0, help="Share of the province's 3,900 stations.")
-    ] = 1.0,
+        Optional[float],
+        typer.Option(
+            min=0.005, max=10.0, help="Share of the province's 3,900 stations, 1.0 by default."
+        ),
+    ] = None,
     interval: Annotated[
         float, typer.Option(min=1.0, max=3600.0, help="Seconds between readings of an asset.")
     ] = 10.0,
@@ -48,7 +51,10 @@ def run(
         ),
     ] = None,
     province: Annotated[str, typer.Option(help="A file of provinces/.")] = "khanh-hoa",
-    seed: Annotated[int, typer.Option(help="Another seed, another synthetic province.")] = 1,
+    seed: Annotated[
+        Optional[int],
+        typer.Option(min=0, help="Another seed, another synthetic province; 1 by default."),
+    ] = None,
 ) -> None:
     """A whole province on this machine: broker, service, simulators and a webhook receiver.
 

@@ -10,7 +10,9 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
+from ioc.alarms.model import Alarm
 from ioc.errors import CommandError
+from ioc.state.schema import alarm as alarm_table
 from ioc.state.schema import attempt, delivery, disabled_route
 
 Status = Literal["pending", "delivered", "dead"]
@@ -27,7 +29,10 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification. ``next_attempt_ms`` is None once finished; ``log`` is oldest first."""
+    """One notification. ``next_attempt_ms`` is None once finished; ``log`` is oldest first.
+
+    ``asset`` and the texts are the alarm's, "" where that is gone.
+    """
 
     id: str
     route: str
@@ -40,6 +45,9 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     finished_ms: int | None
     last_error: str
+    asset: str
+    text_vi: str
+    text_en: str
     log: list[AttemptView]
 
 
@@ -102,6 +110,7 @@ def page(
                 error=row.error,
             )
         )
+    about = _alarms(connection, {row.alarm for row in rows})
     items = [
         DeliveryView(
             id=row.id,
@@ -115,11 +124,20 @@ def page(
             attempts=row.attempts,
             finished_ms=row.finished_ms,
             last_error=row.last_error,
+            asset=about[row.alarm].asset if row.alarm in about else "",
+            text_vi=about[row.alarm].text_vi if row.alarm in about else "",
+            text_en=about[row.alarm].text_en if row.alarm in about else "",
             log=logs[row.id],
         )
         for row in rows
     ]
     return Page(items=items, next_ms=edge_ms)
+
+
+def _alarms(connection: Connection, ids: set[str]) -> dict[str, Alarm]:
+    contents = connection.scalars(select(alarm_table.c.content).where(alarm_table.c.id.in_(ids)))
+    decoder = msgspec.json.Decoder(Alarm)
+    return {found.id: found for found in map(decoder.decode, contents)}
 
 
 def totals(connection: Connection) -> dict[str, int]:

@@ -23,7 +23,8 @@ def hold_folder(folder: Path) -> Iterator[None]:
     another process holds it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # Telemetry and alarms are nobody else's on this machine.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(
@@ -55,6 +56,10 @@ def hold_folder(folder: Path) -> Iterator[None]:
 def check_port(option: str, host: str, port: int) -> None:
     """Raise ``InUseError`` naming the option when nothing can listen on the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.getaddrinfo(host, port, family)
+    except OSError as error:
+        raise ConfigError(f"{option.replace('port', 'bind')} {host}: is no address here") from error
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

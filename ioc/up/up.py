@@ -16,11 +16,10 @@ import secrets
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ioc.clock import Clock
 from ioc.errors import ConfigError, IocError
@@ -40,18 +39,19 @@ class PartFailedError(IocError):
 
 @dataclass(frozen=True, kw_only=True)
 class UpOptions:
-    """What `ioc up` was asked for. ``seconds`` None means until it is told to stop."""
+    """What `ioc up` was asked for. ``seconds`` None means until it is told to stop; ``scale`` and
+    ``seed`` None mean those the data was made with, or 1.0 and 1."""
 
     data_dir: Path
     province: str
     http_port: int
     mqtt_port: int
     mqtt_bind: str
-    scale: float
+    scale: float | None
     interval_s: float
     seconds: float | None
     incident: bool
-    seed: int
+    seed: int | None
     webhook: str | None
     webhook_secret_file: Path | None
     store: str | None = None
@@ -65,6 +65,8 @@ async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) ->
     """
     need_simulators()
     with hold_folder(options.data_dir):
+        _check_secret(options)
+        options = _as_made(options)
         check_port("--http-port", "127.0.0.1", options.http_port)
         check_port("--mqtt-port", options.mqtt_bind, options.mqtt_port)
         began_s = clock.monotonic_s()
@@ -73,15 +75,16 @@ async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) ->
             folder=options.data_dir / "broker", bind=options.mqtt_bind, port=options.mqtt_port
         )
         async with _parts(options, clock, say) as start:
-            await start("broker", broker.argv, broker.env)
-            await _until(lambda: _answers(broker.host, broker.port), "broker", options, clock)
+            child = await start("broker", broker.argv, broker.env)
+            await _until(lambda: _answers(broker.host, broker.port), child, clock)
             say(f"broker      {options.mqtt_bind}:{broker.port} (MQTT 3.1.1, NATS)")
 
             routes_file = await _start_receiver(options, start, say)
-            await start("service", _service(options, broker, inventory_file, routes_file), {})
+            service = _service(options, broker, inventory_file, routes_file)
+            child = await start("service", service, {})
             _write_run_file(options, broker)
             url = f"http://127.0.0.1:{options.http_port}"
-            await _until(lambda: _ready(url), "service", options, clock)
+            await _until(lambda: _ready(url), child, clock)
             say(f"service     {url}")
 
             await start("simulators", _simulators(options, broker, inventory_file), {})
@@ -94,7 +97,42 @@ async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) ->
                 say(f"{options.seconds:g} s are over")
 
 
-Start = Callable[[str, list[str], dict[str, str]], Any]
+def _check_secret(options: UpOptions) -> None:
+    path = options.webhook_secret_file
+    if path is None:
+        return
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"--webhook-secret-file {path}: cannot be read ({error.strerror}); "
+            "make one with: ioc webhook secret new FILE"
+        ) from error
+
+
+def _as_made(options: UpOptions) -> UpOptions:
+    """The options with the scale and seed the data was made with.
+
+    Raises ``ConfigError`` when others are asked for: the province of a folder stays as it is.
+    """
+    path = options.data_dir / "province.json"
+    asked = {"province": options.province, "scale": options.scale, "seed": options.seed}
+    if (options.data_dir / "inventory.json").exists() and path.exists():
+        made = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in asked.items():
+            if value is not None and value != made[name]:
+                raise ConfigError(
+                    f"--{name} {value}: the data in {options.data_dir} was made with "
+                    f"--{name} {made[name]}; for another province choose another --data-dir"
+                )
+    else:
+        usual = {"scale": 1.0, "seed": 1}
+        made = usual | {name: value for name, value in asked.items() if value is not None}
+        path.write_text(json.dumps(made) + "\n", encoding="utf-8")
+    return replace(options, scale=float(made["scale"]), seed=int(made["seed"]))
+
+
+Start = Callable[[str, list[str], dict[str, str]], Awaitable[Child]]
 
 
 @asynccontextmanager
@@ -112,7 +150,7 @@ async def _parts(
         log = options.data_dir / "logs" / f"{name}.log"
         say(f"{name:<11} ended with code {code}; it is started again (see {log})")
 
-    async def start(name: str, argv: list[str], env: dict[str, str]) -> None:
+    async def start(name: str, argv: list[str], env: dict[str, str]) -> Child:
         child = Child(
             name=name,
             argv=argv,
@@ -124,6 +162,7 @@ async def _parts(
         )
         await child.start()
         children.append(child)
+        return child
 
     try:
         yield start
@@ -255,14 +294,17 @@ def _write_run_file(options: UpOptions, broker: BrokerPlan) -> None:
     )
 
 
-async def _until(holds: Callable[[], bool], part: str, options: UpOptions, clock: Clock) -> None:
+async def _until(holds: Callable[[], bool], child: Child, clock: Clock) -> None:
+    """Wait until a part does its work. One that ends before it ever did is not started for ever."""
     deadline_s = clock.monotonic_s() + READY_WITHIN_S
     while not await asyncio.to_thread(holds):
-        if clock.monotonic_s() > deadline_s:
-            log = options.data_dir / "logs" / f"{part}.log"
-            last = log.read_text(errors="replace").strip().splitlines()[-3:] if log.exists() else []
+        late = clock.monotonic_s() > deadline_s
+        if late or child.restarts > 0:
+            why = f"not ready after {READY_WITHIN_S:g} s" if late else "ended before it was ready"
+            lines = child.log.read_text(errors="replace").strip().splitlines()
+            last = next((line for line in reversed(lines) if line.startswith("ioc: ")), "")
             raise PartFailedError(
-                "\n".join([f"{part}: not ready after {READY_WITHIN_S:g} s; see {log}", *last])
+                f"{child.name}: {why}: {last.removeprefix('ioc: ')}; see {child.log}"
             )
         await clock.sleep(0.1)
 
@@ -289,15 +331,19 @@ async def _welcome(
     options: UpOptions, broker: BrokerPlan, url: str, took_s: float, say: Callable[[str], None]
 ) -> None:
     link = await asyncio.to_thread(sign_in_link, url, options.data_dir / "admin.token")
+    # Commands as they can be typed in this terminal.
+    ioc = sys.argv[0] if Path(sys.argv[0]).name == "ioc" else f"{sys.executable} -m ioc.cli"
+    where = "" if options.data_dir == Path(".ioc") else f" --data-dir {options.data_dir}"
     say("")
     say(f"Ready after {took_s:.1f} s. Everything shown is synthetic.")
     say(f"  open       {link}")
-    say("             (once, within 10 minutes; another one: ioc token sign-in-link)")
-    if is_loopback(options.mqtt_bind):
-        say(f"  publish    mosquitto_pub -p {broker.port} -q 1 -t ioc/v1/… (see README)")
-    else:
-        say(f"  publish    user {broker.username}, password in {broker.password_file}")
-    say("  break      ioc simulate inject ASSET FAULT --for 20m")
+    say("             (once, within 10 minutes; another one:")
+    say(f"             {ioc} token sign-in-link{where})")
+    login = f' -u {broker.username} -P "$(cat {broker.password_file})"'
+    login = "" if is_loopback(options.mqtt_bind) else login
+    to = f"-h {broker.host} -p {broker.port}{login}"
+    say(f"  publish    mosquitto_pub {to} -q 1 -t … (see README)")
+    say(f"  break      {ioc} simulate inject ASSET FAULT --for 20m{where}")
     say("  stop       Ctrl-C")
     say("")
 

@@ -77,6 +77,9 @@ async def list_deliveries(call: Call[DeliveryQuery, Nothing]) -> DeliveryPage:
                 attempts=row.attempts,
                 finished_ms=row.finished_ms,
                 last_error=row.last_error,
+                asset=row.asset,
+                text_vi=row.text_vi,
+                text_en=row.text_en,
                 log=[
                     AttemptView(
                         at_ms=attempt.at_ms,

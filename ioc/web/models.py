@@ -648,6 +648,9 @@ class DeliveryView(Output):
     attempts: int
     finished_ms: int | None
     last_error: str
+    asset: str
+    text_vi: str
+    text_en: str
     log: list[AttemptView]
 
 

@@ -65,6 +65,34 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert "--data-dir /proc/no-such-folder: cannot be written" in refused(demo)
 
 
+def test_a_key_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    said = refused(Demo(tmp_path), "--webhook", "http://127.0.0.1:9", "--webhook-secret-file", "/x")
+    assert "--webhook-secret-file /x: cannot be read" in said
+
+
+def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
+    assert "--mqtt-bind 300.1.1.1: is no address" in refused(
+        Demo(tmp_path), "--mqtt-bind", "300.1.1.1"
+    )
+
+
+def test_a_service_that_cannot_start_is_not_started_for_ever(tmp_path: Path) -> None:
+    demo = Demo(tmp_path)
+    key = tmp_path / "key"
+    key.write_text("no key")
+    said = refused(demo, "--webhook", "http://127.0.0.1:9", "--webhook-secret-file", str(key))
+    assert "service: ended before it was ready" in said
+    assert str(key) in said
+
+
+def test_data_of_another_scale_is_not_taken_for_this_one(own: Demo) -> None:
+    own.options = (*SMALL, "--seconds", "0")
+    own.start()
+    assert own.process is not None
+    own.process.wait(30)
+    assert "was made with --scale 0.02" in refused(own, "--scale", "0.5")
+
+
 def test_a_second_instance_is_refused_and_the_first_goes_on(own: Demo) -> None:
     own.start()
     other = Demo(own.folder, *SMALL)

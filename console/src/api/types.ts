@@ -312,6 +312,9 @@ export interface DeliveryRow {
   attempts: number;
   finished_ms: number | null;
   last_error: string;
+  asset: string;
+  text_vi: string;
+  text_en: string;
   log: { at_ms: number; duration_ms: number; status_code: number | null; error: string }[];
 }
 

@@ -376,7 +376,7 @@ export const en: Dictionary = {
     disk: "Free disk",
     reserve: (size) => `reserve ${size}`,
     positions: "Readers",
-    entries: (n) => (n === "1" ? "1 entry behind" : `${n} entries behind`),
+    entries: (n) => (n === "1" ? "1 entry kept for it" : `${n} entries kept for it`),
     atEnd: "at the end",
     broker: "Broker",
     connected: "connected",

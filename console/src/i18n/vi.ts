@@ -381,7 +381,7 @@ export const vi = {
     disk: "Đĩa còn trống",
     reserve: (size: string) => `dự trữ ${size}`,
     positions: "Vị trí đọc",
-    entries: (n: string) => `chậm ${n} mục`,
+    entries: (n: string) => `giữ ${n} mục cho khâu này`,
     atEnd: "đã đọc hết",
     broker: "Broker",
     connected: "đã nối",

@@ -266,7 +266,7 @@ export class MapController {
   }
 
   private insetRect(): Rect | null {
-    if (!this.scene?.inset.bounds || this.scene.inset.stations.length === 0) return null;
+    if (!this.scene?.inset.bounds) return null;
     const w = Math.min(220, Math.max(104, this.size.w * 0.25));
     const h = w * 1.08;
     return { x: this.size.w - w - 10, y: this.size.h - h - 10, w, h };

@@ -1,9 +1,9 @@
 import { address } from "../api/client.ts";
 import type { DeliveryRow, Page } from "../api/types.ts";
 import { t } from "../i18n/index.ts";
-import { alarms, nowMs } from "../live/store.ts";
-import { alarmText } from "../parts/alarm-row.tsx";
+import { nowMs } from "../live/store.ts";
 import { Empty, Failure, Loading, Moment, Segments } from "../parts/common.tsx";
+import { language } from "../preferences.ts";
 import { alarmLink, query, setQuery } from "../router.ts";
 import { f } from "../use.ts";
 import { usePaged } from "./paged.ts";
@@ -64,10 +64,10 @@ export function Deliveries() {
   );
 }
 
-/** What it was about, in words while the alarm stands. */
+/** What it was about, in the alarm's words; its id where the alarm is gone. */
 function Subject({ item }: { item: DeliveryRow }) {
-  const alarm = alarms.value?.active.find(({ id }) => id === item.alarm);
-  if (alarm) return <span>{alarmText(alarm)}</span>;
+  const text = language.value === "vi" ? item.text_vi : item.text_en;
+  if (text !== "") return <span>{text}</span>;
   return <span class="quiet id">{item.alarm === "" ? item.group_key : item.alarm}</span>;
 }
 

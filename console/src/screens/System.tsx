@@ -181,7 +181,7 @@ function Session() {
         <Fact name={words.who}>{session.actor} <span class="quiet">({words.role[session.role]})</span></Fact>
         <Fact name={words.version}>{session.version}</Fact>
         <Fact name={words.catalog}>{store.catalog.value?.version ?? "–"}</Fact>
-        <Fact name={words.inventory}>{words.inventoryVersion(f.value.number(store.inventoryVersion.value))}</Fact>
+        <Fact name={words.inventory}>{words.inventoryVersion(String(store.inventoryVersion.value ?? ""))}</Fact>
         <Fact name={words.api}><a href="/api/v1/openapi.json" target="_blank" rel="noreferrer">OpenAPI 3.1</a></Fact>
       </Facts>
       {session.synthetic && <p class="panel-text quiet">{t.value.syntheticLong}</p>}
