@@ -16,6 +16,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ioc.alarms.engine import Engine
 from ioc.alarms.evaluate import evaluate
@@ -26,7 +27,7 @@ from ioc.catalog.model import Metric
 from ioc.clock import SystemClock
 from ioc.inventory import Asset, Inventory, Site
 from ioc.journal import open_journal
-from ioc.journal.records import Activation, Batch, Entry, Reading, Tick, Value
+from ioc.journal.records import Activation, Batch, Entry, Item, Reading, Tick, Value
 from ioc.state import open_state
 from ioc.supervise import StageHealth
 
@@ -41,7 +42,7 @@ def province(chance: random.Random) -> tuple[list[Site], list[Asset]]:
     sites = [
         Site(id=f"S-{n}", name=f"S-{n}", commune="22366", core=n < 2, **place) for n in range(SITES)
     ]
-    about = {"province": "khanh-hoa", "commune": "22366", **place}
+    about: dict[str, Any] = {"province": "khanh-hoa", "commune": "22366", **place}
     stations = [
         Asset(
             id=f"KH{n}", kind="bts", name=f"KH{n}", site=f"S-{n % SITES}", population=300, **about
@@ -114,7 +115,7 @@ def engine_alone(catalog: Catalog, sites: list[Site], assets: list[Asset]) -> No
     now_ms = T0 + seconds * 1000
     for second in range(40):
         now_ms += 1000
-        spoken = [
+        spoken: list[Item] = [
             Reading(a.kind, a.id, now_ms * 1000, now_ms, now_ms, {})
             for a in assets
             if second == 0 or a.id not in silent

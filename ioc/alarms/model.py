@@ -22,9 +22,9 @@ TransitionKind = Literal[
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
-    """What the root alarm takes with it, worked out from the topology.
+    """What is out of service by the root alarm, itself included, worked out from the topology.
 
-    ``assets`` are all that it explains; ``stations`` and ``population`` are out of service.
+    ``stations`` are among ``assets``; ``population`` is whom those serve.
     """
 
     assets: int = 0

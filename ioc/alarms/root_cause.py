@@ -277,27 +277,24 @@ class RootCause:
                 self._recovering[site] = Recovering(name, until_ms)
 
     def _weigh(self, grown: dict[str, Standing]) -> None:
-        """A root that is no span takes the assets whose alarms it explains; out of service are
-        only those whose own alarm says so (a door that is open takes nobody's service)."""
+        """A root that is no span takes the assets whose alarms it explains and say that they are
+        out of service. A door that is open, or mains that a battery carries, takes nobody's."""
         for root in grown.values():
-            alarms = [root.alarm] + [
+            explained = [root.alarm] + [
                 self._lifecycle.standing[child].alarm for child in self._children[root.alarm.id]
             ]
-            assets = {alarm.asset for alarm in alarms}
             out = {
                 alarm.asset
-                for alarm in alarms
+                for alarm in explained
                 if self._lifecycle.standing[alarm.id].effect == "down"
             }
-            about = [self._inventory.assets[asset] for asset in assets]
-            self._lifecycle.weigh(
-                root,
-                Impact(
-                    assets=len(assets),
-                    stations=sum(asset.kind == STATION for asset in about if asset.id in out),
-                    population=sum(asset.population for asset in about if asset.id in out),
-                ),
+            about = [self._inventory.assets[asset] for asset in out]
+            impact = Impact(
+                assets=len(out),
+                stations=sum(asset.kind == STATION for asset in about),
+                population=sum(asset.population for asset in about),
             )
+            self._lifecycle.weigh(root, impact if out else None)
 
     def _grace_ms(self, kind: str) -> int:
         return 2 * self._cadence_s(kind) * 1000 + GRACE_MS

@@ -105,7 +105,7 @@ async def test_an_alarm_reaches_its_receiver_signed_and_so_does_its_clear(
         (delivered,) = await it.until("delivered")
         await it.happen((cleared(), "cleared"))
         await it.until("delivered", "delivered")
-        await eventually(lambda: it.health.note == "1 routes, 0 pending, 0 dead")
+        await eventually(lambda: it.health.note == "routes 1: 0 pending, 0 dead")
     first, second = receiver.taken
     assert (first.body.status, second.body.status) == ("firing", "resolved")
     assert first.body.group_key == second.body.group_key == "noc/A1"
