@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -12,6 +13,7 @@ from ioc.alarms.history import children_counts, fold, recent_of_asset
 from ioc.errors import InventoryError
 from ioc.inventory import Asset, Site
 from ioc.inventory.change import change_inventory
+from ioc.inventory.province import Province
 from ioc.web.context import Context
 from ioc.web.models import (
     AssetDetail,
@@ -88,6 +90,7 @@ async def add_assets(call: Call[Nothing, InventoryChange]) -> web.StreamResponse
     sites = [Site(**site.model_dump()) for site in wish.sites]
     known = context.inventory.sites | {site.id: site for site in sites}
     assets = [_asset(context, asset, known) for asset in wish.assets]
+    _check_places(context.plan.province, [*sites, *assets])
     position = await change_inventory(
         context.journal,
         context.inventory,
@@ -101,6 +104,20 @@ async def add_assets(call: Call[Nothing, InventoryChange]) -> web.StreamResponse
         "inventory changed", actor=call.who.actor, sites=len(sites), assets=[a.id for a in assets]
     )
     return await _changed(context, position, status=201)
+
+
+def _check_places(province: Province, places: Sequence[Site | Asset]) -> None:
+    """Raise ``InventoryError`` for what the map of this province could not show."""
+    boxes = [province.bbox, *(inset.box for inset in province.insets)]
+    faults = [
+        f"{place.id}: lat {place.lat:g}, lon {place.lon:g}: outside of {province.name.en} "
+        f"(lat {province.bbox.south:g} to {province.bbox.north:g}, "
+        f"lon {province.bbox.west:g} to {province.bbox.east:g})"
+        for place in places
+        if not any(box.contains(place.lat, place.lon) for box in boxes)
+    ]
+    if faults:
+        raise InventoryError("\n".join(faults))
 
 
 async def retire_asset(call: Call[Nothing, Nothing]) -> web.StreamResponse:

@@ -240,6 +240,19 @@ async def test_an_asset_is_added_in_force_and_retired(service: Service) -> None:
         assert fault in (await refused.json())["detail"]
 
 
+async def test_a_place_outside_of_the_province_is_refused_and_its_islands_are_not(
+    service: Service,
+) -> None:
+    hanoi = {"id": "S-HN", "name": "Hà Nội", "commune": "22366", "lat": 21.0, "lon": 105.8}
+    refused = await post(service, "/api/v1/assets", {"sites": [hanoi]})
+    assert refused.status == 422
+    assert "S-HN: lat 21, lon 105.8: outside of" in (await refused.json())["detail"]
+    island = {"id": "S-TS", "name": "Trường Sa", "commune": "22736", "lat": 8.64, "lon": 111.92}
+    async with engine(service):
+        taken = await post(service, "/api/v1/assets", {"sites": [island]})
+        assert taken.status == 201, await taken.text()
+
+
 async def test_assets_are_listed_filtered_searched_and_paged(service: Service) -> None:
     service.live.states["KH00002"] = "down"
     service.table.seen["KH00002"] = 1234
