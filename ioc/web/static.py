@@ -42,13 +42,6 @@ rồi tải lại trang này.</p>
 """
 
 
-def usual_console_dir() -> Path:
-    """Where the built console is: in the wheel's data, or in the checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "_data" / "console"
-    return installed if installed.is_dir() else package.parent / "console" / "dist"
-
-
 class Console:
     """The console's files in one folder.
 

@@ -11,7 +11,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ioc.clock import SystemClock
-from ioc.up.broker import is_loopback, plan_broker
+from ioc.network import is_loopback
+from ioc.up.broker import plan_broker
 from ioc.up.process import Child
 from tests.acceptance.demo import eventually
 from tests.servers import free_port
