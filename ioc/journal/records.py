@@ -121,7 +121,15 @@ class Measures(msgspec.Struct, array_like=True, frozen=True, tag="M"):
     items: list[Measure]
 
 
-Record = Batch | Tick | Command | Activation | Measures
+class Derived(msgspec.Struct, array_like=True, frozen=True, tag="D"):
+    """Rows that the service worked out itself (``ioc.store.derived``), in the shape of readings:
+    ``kind`` is the measurement. Journalled, so that a store that is away loses none; the alarm
+    engine and the measures pass over them."""
+
+    items: list[Reading]
+
+
+Record = Batch | Tick | Command | Activation | Measures | Derived
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):

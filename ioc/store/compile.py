@@ -15,7 +15,8 @@ here and where the answers are read:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ioc.store.query import Column, Query
 from ioc.store.schema import Measurement, tag_text
@@ -29,6 +30,23 @@ class Moment:
     time_us: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """What a Grafana panel leaves open in a query, in InfluxQL with Grafana's own variables.
+
+    ``times`` is the condition on time (``$timeFilter``), ``bucket`` the length of a bucket
+    (``$__interval``), used where the query has ``every_s``. ``tags`` are patterns that tags must
+    match (``^${commune:regex}$``), ``measurement`` a name in place of the query's own, for a
+    variable that chooses between raw series and roll-ups. ``limit`` false leaves LIMIT out.
+    """
+
+    times: str = "$timeFilter"
+    bucket: str = "$__interval"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    measurement: str = ""
+    limit: bool = True
+
+
 def tie_tags(query: Query, measurement: Measurement) -> tuple[str, ...]:
     """The tags that order raw rows of one time, beyond those of ``group_by``."""
     if query.aggregated:
@@ -40,15 +58,30 @@ def tie_tags(query: Query, measurement: Measurement) -> tuple[str, ...]:
 # --- InfluxQL ---
 
 
-def influxql(query: Query, measurement: Measurement, *, only: Moment | None = None) -> str:
+def influxql(
+    query: Query,
+    measurement: Measurement,
+    *,
+    only: Moment | None = None,
+    board: Board | None = None,
+) -> str:
     """One SELECT. Its columns: time, the query's columns, then ``tie_tags``.
 
     ``LIMIT`` is for each series; over all rows the reader of the answer keeps it. ``only`` asks for
-    all rows of one moment instead.
+    all rows of one moment instead. With ``board`` the text is for Grafana to fill in; aggregates
+    over the whole span then have no bucket, and columns bear the query's labels.
     """
     selected = [_influx_column(column) for column in query.columns]
+    if board is not None:
+        selected = [
+            f'{text} AS "{column.label}"'
+            for text, column in zip(selected, query.columns, strict=True)
+        ]
     selected += [f'"{tag}"::tag' for tag in tie_tags(query, measurement)]
     conditions = [f"time >= {query.start_ms}ms", f"time < {query.stop_ms}ms"]
+    if board is not None:
+        conditions = [board.times]
+        conditions += [f'"{tag}"::tag =~ /{pattern}/' for tag, pattern in board.tags.items()]
     if only is not None:
         conditions = [f"time = {only.time_us}u"]
         conditions += [
@@ -58,23 +91,27 @@ def influxql(query: Query, measurement: Measurement, *, only: Moment | None = No
     for tag, values in query.where.items():
         any_of = " OR ".join(f'"{tag}"::tag = {influx_text(tag_text(value))}' for value in values)
         conditions.append(f"({any_of})")
-    text = (
-        f'SELECT {", ".join(selected)} FROM "{measurement.name}" WHERE {" AND ".join(conditions)}'
-    )
+    for name, wanted in query.fields.items():
+        any_of = " OR ".join(f'"{name}"::field = {_influx_value(value)}' for value in wanted)
+        conditions.append(f"({any_of})")
+    source = (board.measurement if board else "") or measurement.name
+    text = f'SELECT {", ".join(selected)} FROM "{source}" WHERE {" AND ".join(conditions)}'
     groups = [f'"{tag}"' for tag in query.group_by]
     if query.every_s is not None:
-        groups.insert(0, f"time({query.every_s}s)")
-    elif query.aggregated:
+        groups.insert(0, f"time({board.bucket if board else f'{query.every_s}s'})")
+    elif query.aggregated and board is None:
         # The whole span as one bucket: without buckets, first and last take a short cut that
         # answers ties by chance.
         span_ms = query.stop_ms - query.start_ms
         groups.insert(0, f"time({span_ms}ms, {query.start_ms % span_ms}ms)")
     if groups:
         text += f" GROUP BY {', '.join(groups)}"
-    if query.aggregated:
+    if query.aggregated and (board is None or query.every_s is not None):
         text += " fill(none)"
     text += f" ORDER BY time {'DESC' if query.newest_first else 'ASC'}"
-    return text if only is not None else f"{text} LIMIT {query.limit + 1}"
+    if only is not None or (board is not None and not board.limit):
+        return text
+    return f"{text} LIMIT {query.limit + (board is None)}"
 
 
 def influxql_position(journal_uuid: str) -> str:
@@ -88,6 +125,12 @@ def influxql_position(journal_uuid: str) -> str:
 def _influx_column(column: Column) -> str:
     field = f'"{column.metric}"::field'
     return f"{column.aggregate}({field})" if column.aggregate else field
+
+
+def _influx_value(value: bool | str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return influx_text(value)
 
 
 def influx_text(value: str) -> str:
@@ -105,6 +148,9 @@ def duckdb_sql(query: Query, measurement: Measurement) -> tuple[str, list[str | 
     """One SELECT and its parameters. Its columns: the tags of ``group_by``, time (Unix µs), then
     the query's columns."""
     source, conditions, parameters = _sql_source(query, measurement)
+    for name, wanted in query.fields.items():
+        conditions.append(f'"{name}" IN ({", ".join("?" * len(wanted))})')
+        parameters += list(wanted)
     any_present = " OR ".join(f'"{column.metric}" IS NOT NULL' for column in query.columns)
     tags = [f'"{tag}"' for tag in query.group_by]
     selected = [_sql_column(column, measurement) for column in query.columns]

@@ -33,11 +33,11 @@ from ioc.store.compile import duckdb_sql
 from ioc.store.port import RejectedPoint, Row
 from ioc.store.query import Answer, Query
 from ioc.store.rows import sort_out
-from ioc.store.schema import ASSET_TAGS, KPI, Measurement, Schema, tag_text, tags_of
+from ioc.store.schema import DERIVED_TAGS, KPI, Measurement, Schema, tag_text, tags_of
 
 log = structlog.get_logger()
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MEMORY_LIMIT = "128MB"
 SPILL_LIMIT = "2GB"
 READERS = 2
@@ -201,12 +201,15 @@ class DuckDBStore:
         found = connection.execute("SELECT max(version) FROM ioc_schema").fetchone()
         if found is None or found[0] is None:
             connection.execute("INSERT INTO ioc_schema VALUES (?)", [SCHEMA_VERSION])
+        elif found[0] == 1:  # series without the kind
+            connection.execute("ALTER TABLE ioc_series ADD COLUMN kind VARCHAR DEFAULT ''")
+            connection.execute("UPDATE ioc_schema SET version = ?", [SCHEMA_VERSION])
         elif found[0] > SCHEMA_VERSION:
             raise ConfigError(
                 f"store: {self._path}: written by a newer version of ioc "
                 f"(schema {found[0]}, this one knows {SCHEMA_VERSION})"
             )
-        tags = ", ".join(f'"{tag}" VARCHAR NOT NULL' for tag in ASSET_TAGS)
+        tags = ", ".join(f'"{tag}" VARCHAR NOT NULL' for tag in DERIVED_TAGS)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS ioc_position "
             "(journal VARCHAR NOT NULL, position BIGINT NOT NULL)"
@@ -221,7 +224,7 @@ class DuckDBStore:
         for measurement in self._schema.kinds.values():
             self._follow_kind(measurement)
         connection.commit()
-        names = ", ".join(ASSET_TAGS)
+        names = ", ".join(DERIVED_TAGS)
         series = connection.execute(f"SELECT series, {names} FROM ioc_series").fetchall()  # noqa: S608  # our own names
         self._series = {row[1:]: row[0] for row in series}
         positions = connection.execute("SELECT journal, position FROM ioc_position").fetchall()
@@ -278,7 +281,7 @@ class DuckDBStore:
                         "series": np.array(list(new_series.values()), dtype=np.int32),
                         **{
                             tag: _texts(column)
-                            for tag, column in zip(ASSET_TAGS, columns, strict=True)
+                            for tag, column in zip(DERIVED_TAGS, columns, strict=True)
                         },
                     },
                 )

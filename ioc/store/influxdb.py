@@ -34,7 +34,6 @@ from ioc.store.port import RejectedPoint, Row
 from ioc.store.query import Answer, Query
 from ioc.store.rows import sort_out
 from ioc.store.schema import (
-    ASSET_TAGS,
     KPI,
     Measurement,
     Schema,
@@ -91,7 +90,7 @@ class InfluxDBStore:
         self._settings = settings
         self._schema = schema
         self._clock = clock
-        self._heads: dict[str, tuple[Asset, str]] = {}
+        self._heads: dict[tuple[str, str], tuple[Asset, str]] = {}
         self._positions: dict[str, int] = {}
         self._asking = asyncio.Semaphore(QUERIES_AT_ONCE)
         self._client = InfluxDBClientAsync(
@@ -172,13 +171,14 @@ class InfluxDBStore:
 
     def _head(self, kind: str, asset: Asset) -> str:
         """Measurement and tags of an asset, as a line begins."""
-        known = self._heads.get(asset.id)
+        known = self._heads.get((kind, asset.id))
         if known is not None and known[0] is asset:
             return known[1]
-        tags = sorted(zip(ASSET_TAGS, tags_of(asset), strict=True))
+        # Readings leave the last tag, the kind, to their measurement's name.
+        tags = sorted(zip(self._schema.kinds[kind].tags, tags_of(asset), strict=False))
         # An empty tag does not exist in InfluxDB; it reads back as "".
         head = ",".join([kind, *(f"{tag}={_escaped(value)}" for tag, value in tags if value)])
-        self._heads[asset.id] = (asset, head)
+        self._heads[kind, asset.id] = (asset, head)
         return head
 
     async def _send(self, points: Sequence[_Point]) -> list[RejectedPoint]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 TagValue = Annotated[str, Field(min_length=1, max_length=128)]
-Tag = Literal["province", "commune", "site", "asset", "operator", "scope", "place"]
+Tag = Literal["province", "commune", "site", "asset", "operator", "kind", "scope", "place"]
 Aggregate = Literal["mean", "min", "max", "sum", "count", "first", "last"]
 MAX_ROWS = 100_000
 # InfluxDB counts nanoseconds in 64 bits, which end in the year 2262; this is in 2255.
@@ -38,7 +38,8 @@ class Query(BaseModel):
 
     Either every column is raw or every column is an aggregate. ``every_s`` cuts the time into
     buckets that begin at multiples of it since 1970 UTC; buckets without data are left out.
-    ``where`` keeps rows whose tag is one of the values; ``group_by`` gives one series per
+    ``where`` keeps rows whose tag is one of the values, ``fields`` those whose bool or text is one;
+    ``group_by`` gives one series per
     combination of tag values. Rows come in the order of tags, then time; ``newest_first`` turns
     the time round; rows of one time come in the order of their asset (of a KPI: scope and place).
     ``limit`` is over all rows.
@@ -57,6 +58,7 @@ class Query(BaseModel):
     start_ms: int = Field(ge=0, le=MAX_MS)
     stop_ms: int = Field(ge=0, le=MAX_MS)
     where: dict[Tag, tuple[TagValue, ...]] = Field(default_factory=dict, max_length=7)
+    fields: dict[Name, tuple[bool | TagValue, ...]] = Field(default_factory=dict, max_length=7)
     group_by: tuple[Tag, ...] = Field(default=(), max_length=7)
     every_s: int | None = Field(default=None, ge=1, le=31_622_400)
     newest_first: bool = False
@@ -75,6 +77,8 @@ class Query(BaseModel):
             raise ValueError("columns: one is given twice")
         if any(len(values) == 0 or len(values) > 1000 for values in self.where.values()):
             raise ValueError("where: 1 to 1,000 values for each tag")
+        if any(len(values) == 0 or len(values) > 1000 for values in self.fields.values()):
+            raise ValueError("fields: 1 to 1,000 values for each name")
         return self
 
     @property

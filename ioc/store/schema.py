@@ -1,4 +1,5 @@
-"""What the stores hold: one measurement per kind of the catalog, and ``kpi``.
+"""What the stores hold: one measurement per kind of the catalog, ``kpi``, and what the service
+works out of alarms and states (``ioc.store.derived``).
 
 Every store is typed by the catalog alone, never by the first value that happens to come.
 """
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from ioc.catalog.model import Catalog, MetricType
 from ioc.errors import ConfigError, QueryError
 from ioc.inventory import Asset
+from ioc.store.derived import DERIVED
 from ioc.store.query import Query
 
 ASSET_TAGS = ("province", "commune", "site", "asset", "operator")
+# Measurements that hold assets of every kind say which.
+DERIVED_TAGS = (*ASSET_TAGS, "kind")
 KPI_TAGS = ("scope", "place")
 KPI = "kpi"
 # Beside a reading's metrics: the device's clock (Unix ms), and its boot and seq where it has them.
@@ -22,7 +26,7 @@ OWN_COLUMNS: Mapping[str, MetricType] = {"ts": "int", "boot": "int", "seq": "int
 # What a column of a store's own would clash with, beyond what the catalog itself reserves.
 _NOT_A_METRIC = frozenset({"series", *OWN_COLUMNS})
 # Names of the stores' own tables and measurements: a kind may not take them.
-OWN_MEASUREMENTS = frozenset({KPI, "ioc_position", "ioc_schema"})
+OWN_MEASUREMENTS = frozenset({KPI, *DERIVED, "ioc_position", "ioc_schema", "ioc_series"})
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NOT_A_MEASURE = frozenset({"time", "name", "value", *KPI_TAGS})
@@ -76,6 +80,10 @@ class Schema:
             )
             for name, kind in catalog.kinds.items()
         }
+        for name, columns in DERIVED.items():
+            self.kinds[name] = Measurement(
+                name=name, tags=DERIVED_TAGS, columns={**OWN_COLUMNS, **columns}
+            )
         self.kpi = Measurement(name=KPI, tags=KPI_TAGS, columns={}, open=True)
 
     def measurement_for(self, query: Query) -> Measurement:
@@ -101,6 +109,9 @@ class Schema:
                     f"columns: {column.aggregate} of {column.metric!r}: it is {kind_of_value}, "
                     f"which has {expected}"
                 )
+        for name in query.fields:
+            if measurement.type_of(name) not in ("bool", "enum"):
+                raise QueryError(f"fields: {measurement.name} has no bool or text {name!r}")
         for field, tags in (("where", tuple(query.where)), ("group_by", query.group_by)):
             for tag in tags:
                 if tag not in measurement.tags:
@@ -135,14 +146,15 @@ def tag_text(text: str) -> str:
     return clean[:128].strip()
 
 
-def tags_of(asset: Asset) -> tuple[str, str, str, str, str]:
-    """The values of ``ASSET_TAGS``."""
+def tags_of(asset: Asset) -> tuple[str, str, str, str, str, str]:
+    """The values of ``DERIVED_TAGS``; without the last one those of ``ASSET_TAGS``."""
     return (
         tag_text(asset.province),
         tag_text(asset.commune),
         tag_text(asset.site),
         tag_text(asset.id),
         tag_text(asset.operator),
+        tag_text(asset.kind),
     )
 
 

@@ -192,7 +192,7 @@ def test_a_query_that_means_nothing_is_refused() -> None:
         {"columns": [{"metric": "volt"}], "every_s": 10},
         {"columns": [{"metric": 'volt" FROM x'}]},
         {"columns": [{"metric": "volt"}], "measurement": 'mast"'},
-        {"columns": [{"metric": "volt"}], "where": {"kind": ("x",)}},
+        {"columns": [{"metric": "volt"}], "where": {"colour": ("x",)}},
         {"columns": [{"metric": "volt"}], "where": {"asset": ()}},
         {"columns": [{"metric": "volt"}], "stop_ms": 0},
         {"columns": [{"metric": "volt"}], "stop_ms": 10**14},
