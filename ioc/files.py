@@ -20,7 +20,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(path: Path, model: type[Model]) -> Model:
-    """Read one YAML file into ``model``.
+    """Read one YAML file into ``model``. Its validators find the file's folder in their context
+    (``folder``), for the files that it names.
 
     Raises ``FileError`` with one line per fault when the file is absent, too large (4 MiB), not
     YAML, or does not fit the model.
@@ -40,7 +41,7 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise FileError([f"{where}: not YAML: {getattr(error, 'problem', error)}"]) from error
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context={"folder": path.parent})
     except ValidationError as error:
         faults = [
             f"{path}:{_line(root, fault['loc'])}: {'.'.join(map(str, fault['loc'])) or 'file'}: "
