@@ -23,7 +23,7 @@ from ioc.state import open_state
 from ioc.store import open_store
 from ioc.store.write import store_readings
 from ioc.supervise import Health, supervise
-from ioc.web.auth import ensure_admin_token
+from ioc.web.auth import accept_token_file, ensure_admin_token
 from ioc.web.serve import WebSettings, serve
 
 
@@ -60,6 +60,10 @@ async def run(settings: Settings, *, clock: Clock) -> None:
         inventory = await load_inventory(state, journal)
         await activate(journal, inventory, catalog, file=settings.inventory_file, clock=clock)
         await ensure_admin_token(state, settings.data_dir, clock=clock)
+        if settings.grafana_token_file is not None:
+            await accept_token_file(
+                state, settings.grafana_token_file, name="grafana", role="reporter", clock=clock
+            )
 
         await supervise(
             clock=clock,

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=1, le=65_535)
     external_url: str = ""
+    grafana_token_file: Path | None = None
 
     journal_bound_mib: int = Field(default=8192, ge=64)
     disk_reserve_mib: int = Field(default=512, ge=16)

@@ -35,6 +35,9 @@ def run(
     external_url: Annotated[
         Optional[str], typer.Option(help="How people reach the console, for links.")
     ] = None,
+    grafana_token_file: Annotated[
+        Optional[Path], typer.Option(help="A token (32 characters or more) that reports alarms.")
+    ] = None,
     journal_bound_mib: Annotated[Optional[int], typer.Option()] = None,
     disk_reserve_mib: Annotated[Optional[int], typer.Option()] = None,
     retention_days: Annotated[Optional[int], typer.Option(help="Raw data is kept so long.")] = None,

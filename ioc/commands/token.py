@@ -27,8 +27,10 @@ HERE = Path(".ioc")
 
 
 class RoleName(StrEnum):
-    """What a token may do; each role may do what those before it may."""
+    """What a token may do; each role may do what those before it may, but for reporter: it may
+    report alarms and nothing else."""
 
+    reporter = "reporter"
     viewer = "viewer"
     operator = "operator"
     engineer = "engineer"
@@ -42,7 +44,7 @@ def create(
         RoleName,
         typer.Option(
             help="viewer reads; operator acknowledges; engineer changes the inventory; "
-            "admin makes tokens."
+            "admin makes tokens; reporter (a machine) only reports alarms."
         ),
     ] = RoleName.viewer,
     days: Annotated[

@@ -172,7 +172,7 @@ token = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("name", String(64), nullable=False),
-    Column("role", String(16), nullable=False),  # admin, engineer, operator, viewer
+    Column("role", String(16), nullable=False),  # see ioc.web.auth
     Column("hash", String(64), nullable=False, unique=True),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger),

@@ -20,17 +20,22 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from ioc.clock import Clock
+from ioc.config import read_secret
 from ioc.errors import ConfigError
 from ioc.state import State
 from ioc.state.schema import session, sign_in_code, token
 
-Role = Literal["viewer", "operator", "engineer", "admin"]
+Role = Literal["reporter", "viewer", "operator", "engineer", "admin"]
 # Each may do what those before it may.
-ROLES: tuple[Role, ...] = ("viewer", "operator", "engineer", "admin")
+LADDER: tuple[Role, ...] = ("viewer", "operator", "engineer", "admin")
+# For a machine that watches us from outside: it may report alarms, and do or read nothing else.
+REPORTER: Role = "reporter"
+ROLES: tuple[Role, ...] = (REPORTER, *LADDER)
 
 TOKEN_PREFIX = "ioc_"  # so that a secret scanner knows one  # noqa: S105
 ADMIN_FILE = "admin.token"
 MAX_SECRET_CHARS = 256
+MIN_GIVEN_CHARS = 32
 CODE_TTL_MS = 10 * 60 * 1000
 SESSION_TTL_MS = 7 * 24 * 3600 * 1000
 DAY_MS = 24 * 3600 * 1000
@@ -39,8 +44,10 @@ MAX_SESSIONS = 100
 
 
 def allows(has: Role, needs: Role) -> bool:
-    """Whether a role includes another."""
-    return ROLES.index(has) >= ROLES.index(needs)
+    """Whether a role includes another. Of people, engineers may report what a reporter may."""
+    if has == REPORTER:
+        return needs == REPORTER
+    return LADDER.index(has) >= LADDER.index("engineer" if needs == REPORTER else needs)
 
 
 def digest(secret: str) -> str:
@@ -88,9 +95,28 @@ def create_token(
     connection: Connection, *, name: str, role: Role, now_ms: int, days: int | None
 ) -> IssuedToken:
     """Make a token that ends after ``days`` (None: never)."""
+    return _insert_token(
+        connection, new_token_secret(), name=name, role=role, now_ms=now_ms, days=days
+    )
+
+
+def new_token_secret() -> str:
+    """A secret for a token, of 256 random bits."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def _insert_token(
+    connection: Connection,
+    secret: str,
+    *,
+    name: str,
+    role: Role,
+    now_ms: int,
+    days: int | None = None,
+) -> IssuedToken:
     issued = IssuedToken(
         id=secrets.token_hex(6),
-        secret=TOKEN_PREFIX + secrets.token_urlsafe(32),
+        secret=secret,
         expires_ms=None if days is None else now_ms + days * DAY_MS,
     )
     connection.execute(
@@ -258,6 +284,47 @@ async def ensure_admin_token(state: State, data_dir: Path, clock: Clock) -> str:
         return issued.id
 
     return await state.run(replace)
+
+
+async def accept_token_file(
+    state: State, path: Path, *, name: str, role: Role, clock: Clock
+) -> str:
+    """Let whoever sends the token in a file in, with ``role``. Returns the token's id.
+
+    The file belongs to whoever sets both sides up; with another content than at the last start, the
+    token before it is revoked. Raises ``ConfigError`` when the file cannot be read, holds no token
+    of at least 32 characters, or holds one that was given another role, and
+    ``StateUnavailableError``.
+    """
+    secret = read_secret(path, name=str(path))
+    if not MIN_GIVEN_CHARS <= len(secret) <= MAX_SECRET_CHARS:
+        raise ConfigError(
+            f"{path}: {len(secret)} characters, expected {MIN_GIVEN_CHARS} to {MAX_SECRET_CHARS}"
+        )
+    hashed, now_ms = digest(secret), clock.now_ms()
+
+    def take(connection: Connection) -> str:
+        connection.execute(
+            update(token)
+            .where(
+                token.c.name == name,
+                token.c.role == role,
+                token.c.hash != hashed,
+                token.c.revoked_ms.is_(None),
+            )
+            .values(revoked_ms=now_ms)
+        )
+        known = connection.execute(
+            select(token.c.id, token.c.role, token.c.revoked_ms).where(token.c.hash == hashed)
+        ).one_or_none()
+        if known is None:
+            return _insert_token(connection, secret, name=name, role=role, now_ms=now_ms).id
+        if known.role != role or known.revoked_ms is not None:
+            why = "was revoked" if known.revoked_ms is not None else f"is one of role {known.role}"
+            raise ConfigError(f"{path}: this token {why}; write another one to the file")
+        return str(known.id)
+
+    return await state.run(take)
 
 
 async def issue_sign_in_code(state: State, *, token_id: str, clock: Clock) -> str:

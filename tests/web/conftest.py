@@ -25,7 +25,7 @@ from ioc.state import State, open_state
 from ioc.store import Store
 from ioc.store.open import open_store
 from ioc.supervise import Health
-from ioc.web.auth import Role, create_token
+from ioc.web.auth import ROLES, Role, create_token
 from ioc.web.context import Context
 from ioc.web.serve import WebSettings, build_app, build_context
 
@@ -176,7 +176,7 @@ async def build_service(
         routes=(),
     )
     tokens: dict[Role, str] = {}
-    for role in ("viewer", "operator", "engineer", "admin"):
+    for role in ROLES:
         issued = await state.run(
             lambda connection, role=role: create_token(  # type: ignore[misc]  # bound now
                 connection, name=role, role=role, now_ms=clock.now_ms(), days=30

@@ -328,3 +328,48 @@ async def test_a_check_under_way_during_a_revocation_is_not_remembered(
         checks.forget()
         await task
         assert await checks.by_token(issued.secret) is None
+
+
+async def test_a_reporter_reports_and_people_below_engineer_do_not() -> None:
+    needs_reporter = {role for role in auth.ROLES if auth.allows(role, "reporter")}
+    assert needs_reporter == {"reporter", "engineer", "admin"}
+    assert [role for role in auth.ROLES if auth.allows("reporter", role)] == ["reporter"]
+
+
+async def test_a_token_from_a_file_is_accepted_until_the_file_holds_another(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    path = tmp_path / "grafana.token"
+    first, second = auth.new_token_secret(), auth.new_token_secret()
+    async with open_state(f"sqlite:///{tmp_path / 's.db'}") as state:
+
+        async def accept() -> str:
+            return await auth.accept_token_file(
+                state, path, name="grafana", role="reporter", clock=clock
+            )
+
+        async def role_of(secret: str) -> str | None:
+            who = await auth.Authenticator(state, clock).by_token(secret)
+            return None if who is None else who.role
+
+        path.write_text(first + "\n")
+        assert await accept() == await accept()
+        assert await role_of(first) == "reporter"
+        path.write_text(second)
+        await accept()
+        assert await role_of(first) is None
+        assert await role_of(second) == "reporter"
+
+        path.write_text(first)  # ended is ended
+        with pytest.raises(ConfigError, match=r"grafana\.token: this token was revoked"):
+            await accept()
+        assert await role_of(second) == "reporter"
+        person = await state.run(
+            lambda c: auth.create_token(c, name="an", role="admin", now_ms=0, days=None)
+        )
+        path.write_text(person.secret)
+        with pytest.raises(ConfigError, match="is one of role admin"):
+            await accept()
+        path.write_text("guess")
+        with pytest.raises(ConfigError, match="5 characters, expected 32 to 256"):
+            await accept()

@@ -12,7 +12,7 @@ export interface Text {
 
 export interface Session {
   actor: string;
-  role: "viewer" | "operator" | "engineer" | "admin";
+  role: "reporter" | "viewer" | "operator" | "engineer" | "admin";
   province: { id: string; name: Text };
   version: string;
   /** True while the province does not exist: its equipment is simulated. */

@@ -389,7 +389,7 @@ export const en: Dictionary = {
     version: "Version",
     who: "Signed in",
     signOut: "Sign out",
-    role: { viewer: "viewer", operator: "operator", engineer: "engineer", admin: "admin" },
+    role: { reporter: "reporter", viewer: "viewer", operator: "operator", engineer: "engineer", admin: "admin" },
     api: "API description",
     catalog: "Catalog",
     inventory: "Inventory",

@@ -394,7 +394,7 @@ export const vi = {
     version: "Phiên bản",
     who: "Người dùng",
     signOut: "Đăng xuất",
-    role: { viewer: "người xem", operator: "trực vận hành", engineer: "kỹ sư", admin: "quản trị" },
+    role: { reporter: "máy báo cáo", viewer: "người xem", operator: "trực vận hành", engineer: "kỹ sư", admin: "quản trị" },
     api: "Mô tả API",
     catalog: "Danh mục",
     inventory: "Kho thiết bị",
