@@ -1,0 +1,207 @@
+"""One UPS's agent, asked by SNMP. pysnmp's types stay in here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+from pyasn1.type.univ import Integer, ObjectIdentifier, OctetString
+from pysnmp.error import PySnmpError
+from pysnmp.hlapi.v3arch import asyncio as hlapi
+from pysnmp.proto.rfc1905 import EndOfMibView, NoSuchInstance, NoSuchObject
+
+from examples.ups_snmp.config import V3, Access, Ups
+from examples.ups_snmp.mib import COLUMNS, DESCRIPTION, SCALARS, Oid
+from ioc.errors import IocError
+
+Value = int | str | Oid
+# Three lines and a handful of alarms come with one question; an agent's table is read so far.
+ROWS_AT_ONCE = 8
+MOST_ROWS = 64
+# After so many polls without an answer everything known of the agent is forgotten: its address may
+# be another, and one that lost its count of restarts is refused by version 3 until then.
+RENEW_AFTER = 3
+
+AUTH = {
+    "sha1": hlapi.USM_AUTH_HMAC96_SHA,
+    "sha256": hlapi.USM_AUTH_HMAC192_SHA256,
+    "sha512": hlapi.USM_AUTH_HMAC384_SHA512,
+}
+PRIVACY = {
+    "aes128": hlapi.USM_PRIV_CFB128_AES,
+    "aes256": hlapi.USM_PRIV_CFB256_AES_BLUMENTHAL,
+    "aes256c": hlapi.USM_PRIV_CFB256_AES,
+}
+
+
+class NoAnswerError(IocError):
+    """An agent did not answer, or not so that it can be believed. ``failure`` is pysnmp's word for
+    it (RequestTimedOut, WrongDigest, …)."""
+
+    retryable = True
+
+    def __init__(self, text: str, *, failure: str = "") -> None:
+        super().__init__(text)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a UPS said in one poll, by the names of RFC 1628, as it said it. What it does not have
+    is left out. A column's values are by row."""
+
+    scalars: Mapping[str, Value]
+    columns: Mapping[str, Mapping[int, Value]]
+
+    def number(self, name: str) -> int | None:
+        value = self.scalars.get(name)
+        return value if isinstance(value, int) else None
+
+    def numbers(self, name: str) -> list[int]:
+        return [value for value in self.columns.get(name, {}).values() if isinstance(value, int)]
+
+
+class Agent:
+    """One UPS's agent. Belongs to one event loop; one question at a time.
+
+    Each agent has an SNMP engine of its own: users of the same name with other passphrases, and
+    clocks that went wrong, stay apart.
+    """
+
+    def __init__(self, ups: Ups, *, timeout_s: float, retries: int) -> None:
+        self._ups = ups
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._engine: Any = None
+        self._target: Any = None
+        self._credentials: Any = None
+        self._failures = 0
+        self._refused: set[str] = set()
+
+    async def poll(self) -> Snapshot:
+        """Everything that is published. Raises ``NoAnswerError``."""
+        return await self._read(SCALARS)
+
+    async def describe(self) -> Snapshot:
+        """The same, and what is only of interest to people. Raises ``NoAnswerError``."""
+        return await self._read({**DESCRIPTION, **SCALARS})
+
+    def close(self) -> None:
+        """Forget the engine and its socket; the next question makes new ones."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close_dispatcher()
+
+    async def _read(self, scalars: Mapping[str, Oid]) -> Snapshot:
+        try:
+            await self._open()
+            snapshot = Snapshot(await self._get(scalars), await self._walk(COLUMNS))
+        except (NoAnswerError, PySnmpError) as error:
+            self._failures += 1
+            if self._failures % RENEW_AFTER == 0:
+                self.close()
+            if isinstance(error, NoAnswerError):
+                raise
+            raise NoAnswerError(str(error)) from error
+        self._failures = 0
+        return snapshot
+
+    async def _open(self) -> None:
+        if self._engine is not None:
+            return
+        ups = self._ups
+        kind = hlapi.Udp6TransportTarget if ":" in ups.host else hlapi.UdpTransportTarget
+        self._target = await kind.create(
+            (ups.host, ups.port), timeout=self._timeout_s, retries=self._retries
+        )
+        self._credentials = _credentials(ups)
+        self._refused.clear()
+        # A quarter of a second of work, which the others need not wait for.
+        self._engine = await asyncio.to_thread(hlapi.SnmpEngine)
+
+    async def _ask(self, command: Any, *question: Any) -> tuple[int, int, Any]:
+        """(error status, its index from 1, variables). Raises when there is no answer at all."""
+        failure, status, index, found = await command(
+            self._engine,
+            self._credentials,
+            self._target,
+            hlapi.ContextData(),
+            *question,
+            lookupMib=False,
+        )
+        if failure:
+            raise NoAnswerError(str(failure), failure=type(failure).__name__)
+        return int(status), int(index), found
+
+    async def _get(self, scalars: Mapping[str, Oid]) -> dict[str, Value]:
+        """One GET. Some agents answer an object they do not have with an error for the whole: it is
+        not asked for again."""
+        while names := [name for name in scalars if name not in self._refused]:
+            status, index, found = await self._ask(
+                hlapi.get_cmd, *_objects(scalars[name] for name in names)
+            )
+            if not status:
+                pairs = zip(names, (_value(value) for _, value in found), strict=False)
+                return {name: value for name, value in pairs if value is not None}
+            if not 1 <= index <= len(names):
+                raise NoAnswerError(f"the agent refuses with error {status}")
+            self._refused.add(names[index - 1])
+        return {}
+
+    async def _walk(self, columns: Mapping[str, Oid]) -> dict[str, dict[int, Value]]:
+        """All rows of some columns, side by side by GETBULK."""
+        found: dict[str, dict[int, Value]] = {name: {} for name in columns}
+        reached = dict(columns)
+        while reached:
+            names = list(reached)
+            status, _, answer = await self._ask(
+                hlapi.bulk_cmd, 0, ROWS_AT_ONCE, *_objects(reached.values())
+            )
+            if status or not answer:
+                raise NoAnswerError(f"the agent refuses its tables with error {status}")
+            for name, (oid_found, content) in zip(cycle(names), answer, strict=False):
+                if name not in reached:
+                    continue
+                oid, value = tuple(oid_found), _value(content)
+                start = columns[name]
+                if value is None or oid[: len(start)] != start or len(found[name]) >= MOST_ROWS:
+                    del reached[name]
+                elif oid <= reached[name]:
+                    raise NoAnswerError(f"the agent goes in circles in {name}")
+                else:
+                    reached[name] = oid
+                    found[name][oid[-1]] = value
+        return found
+
+
+def _objects(oids: Iterable[Oid]) -> list[Any]:
+    return [hlapi.ObjectType(hlapi.ObjectIdentity(oid)) for oid in oids]
+
+
+def _value(found: Any) -> Value | None:
+    """A variable's value; None when the agent does not have it."""
+    if isinstance(found, NoSuchObject | NoSuchInstance | EndOfMibView):
+        return None
+    if isinstance(found, Integer):
+        return int(found)
+    if isinstance(found, ObjectIdentifier):
+        return tuple(found)
+    if isinstance(found, OctetString):
+        return bytes(found).decode("utf-8", "replace").strip("\x00 ")[:255]
+    return None
+
+
+def _credentials(access: Access) -> Any:
+    if access.v2c is not None:
+        return hlapi.CommunityData(access.v2c.community_file.get_secret_value())
+    assert isinstance(access.v3, V3), "v2c or v3"
+    return hlapi.UsmUserData(
+        access.v3.user,
+        access.v3.auth_file.get_secret_value(),
+        access.v3.privacy_file.get_secret_value(),
+        authProtocol=AUTH[access.v3.auth],
+        privProtocol=PRIVACY[access.v3.privacy],
+    )
