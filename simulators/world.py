@@ -1,7 +1,7 @@
 """The province that does not exist: sites, stations, fibre and data centres from a profile and a
 seed. Always the same for the same profile, seed and scale; all of it is marked synthetic.
 
-``python -m simulators.world --province khanh-hoa --seed 1 --scale 1.0 --out inventory.json``
+``ioc inventory generate inventory.json --province khanh-hoa --seed 1 --scale 1.0``
 
 What stands for what
 - Sites: one mast with mains, battery and shelter for up to three operators (``S-00001``); the two
@@ -24,14 +24,11 @@ Attributes (all optional for a real inventory)
 
 from __future__ import annotations
 
-import argparse
 import math
 import random
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ioc.errors import IocError
 from ioc.inventory import Asset, Site
 from ioc.inventory.file import write_inventory
 from ioc.inventory.model import Attribute
@@ -405,32 +402,18 @@ def _data_center(province: Province, center: DataCenter) -> list[Asset]:
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write one synthetic inventory file and say in a line what it holds."""
-    parser = argparse.ArgumentParser(prog="python -m simulators.world", description=main.__doc__)
-    parser.add_argument("--province", default="khanh-hoa")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    if not 0 < options.scale <= 10:
-        parser.error(f"--scale: {options.scale}, expected above 0 and at most 10")
-    try:
-        province = load_province(options.province)
-    except IocError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    sites, assets = build_world(province, seed=options.seed, scale=options.scale)
-    write_inventory(options.out, province=province.id, sites=sites, assets=assets)
+def write_world(path: Path, *, province: str, seed: int, scale: float) -> str:
+    """Write one synthetic inventory file; returns a line that says what it holds.
+
+    Raises ``FileError`` or ``ConfigError`` for a province that cannot be read, ``OSError``.
+    """
+    found = load_province(province)
+    sites, assets = build_world(found, seed=seed, scale=scale)
+    write_inventory(path, province=found.id, sites=sites, assets=assets)
     kinds = [asset.kind for asset in assets]
     built_km = sum(asset.length_km for asset in assets)
-    sys.stdout.write(
-        f"{kinds.count('bts')} stations on {len(sites) - len(province.data_centers)} masts, "
-        f"{kinds.count('span')} spans ({built_km:.0f} km), {len(province.data_centers)} data "
-        f"centres: {options.out}\n"
+    return (
+        f"{kinds.count('bts')} stations on {len(sites) - len(found.data_centers)} masts, "
+        f"{kinds.count('span')} spans ({built_km:.0f} km), {len(found.data_centers)} data "
+        f"centres: {path}"
     )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""What exists: show, add, retire, export. Changes take force while the service runs.
+    help="""What exists: show, add, retire, export, make up. Changes take force at once.
 
     Example: ioc inventory add KH-LAB-02 --kind bts --name "Lab 2" --like KH-LAB-01
     """,
@@ -175,6 +175,44 @@ def export(
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written ({error.strerror or error})") from error
     typer.echo(f"{len(found.sites)} sites and {len(found.assets)} assets in {file}")
+
+
+@app.command()
+def generate(
+    file: Annotated[Path, typer.Argument(help="Made when it is not there, else kept.")],
+    province: Annotated[str, typer.Option(help="A file of provinces/.")] = "khanh-hoa",
+    scale: Annotated[
+        Optional[float], typer.Option(min=0.001, max=10.0, help="Share of the stations: 1.0.")
+    ] = None,
+    seed: Annotated[
+        Optional[int], typer.Option(min=0, help="The same seed, the same province: 1.")
+    ] = None,
+) -> None:
+    """Make up a province: the inventory that a service and its simulators begin with. Synthetic.
+
+    Example: ioc inventory generate inventory.json --scale 0.1
+    """
+    from ioc.errors import ConfigError
+    from ioc.inventory.made import as_made
+    from ioc.resources import need_simulators
+
+    need_simulators()
+    from simulators.world import write_world
+
+    try:
+        made = as_made(
+            file,
+            province=province,
+            scale=scale,
+            seed=seed,
+            otherwise="for another province name another file",
+        )
+        if file.exists():
+            typer.echo(f"as it was ({file})")
+            return
+        typer.echo(write_world(file, province=made.province, scale=made.scale, seed=made.seed))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be written ({error.strerror or error})") from error
 
 
 def _show_one(detail: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ioc.clock import Clock
 from ioc.errors import ConfigError, IocError
+from ioc.inventory.made import as_made
 from ioc.network import is_loopback
 from ioc.notify.keys import create_secret_file
 from ioc.resources import need_simulators
@@ -115,21 +116,14 @@ def _as_made(options: UpOptions) -> UpOptions:
 
     Raises ``ConfigError`` when others are asked for: the province of a folder stays as it is.
     """
-    path = options.data_dir / "province.json"
-    asked = {"province": options.province, "scale": options.scale, "seed": options.seed}
-    if (options.data_dir / "inventory.json").exists() and path.exists():
-        made = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in asked.items():
-            if value is not None and value != made[name]:
-                raise ConfigError(
-                    f"--{name} {value}: the data in {options.data_dir} was made with "
-                    f"--{name} {made[name]}; for another province choose another --data-dir"
-                )
-    else:
-        usual = {"scale": 1.0, "seed": 1}
-        made = usual | {name: value for name, value in asked.items() if value is not None}
-        path.write_text(json.dumps(made) + "\n", encoding="utf-8")
-    return replace(options, scale=float(made["scale"]), seed=int(made["seed"]))
+    made = as_made(
+        options.data_dir / "inventory.json",
+        province=options.province,
+        scale=options.scale,
+        seed=options.seed,
+        otherwise="for another province choose another --data-dir",
+    )
+    return replace(options, scale=made.scale, seed=made.seed)
 
 
 Start = Callable[[str, list[str], dict[str, str]], Awaitable[Child]]
@@ -182,9 +176,9 @@ async def _make_inventory(options: UpOptions, say: Callable[[str], None]) -> Pat
     path = options.data_dir / "inventory.json"
     if not path.exists():
         maker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "simulators.world"),
+            *(*_ioc(), "inventory", "generate", str(path)),
             *("--province", options.province, "--seed", str(options.seed)),
-            *("--scale", str(options.scale), "--out", str(path)),
+            *("--scale", str(options.scale)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
