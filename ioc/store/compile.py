@@ -36,14 +36,16 @@ class Board:
 
     ``times`` is the condition on time (``$timeFilter``), ``bucket`` the length of a bucket
     (``$__interval``), used where the query has ``every_s``. ``tags`` are patterns that tags must
-    match (``^${commune:regex}$``), ``measurement`` a name in place of the query's own, for a
-    variable that chooses between raw series and roll-ups. ``limit`` false leaves LIMIT out.
+    match (``^${commune:regex}$``), ``suffix`` a pattern of what follows the measurement's name, for
+    a variable that chooses between raw series and roll-ups (``${resolution:raw}``). ``columns`` are
+    tags to give beside the query's columns, where those are raw. ``limit`` false leaves LIMIT out.
     """
 
     times: str = "$timeFilter"
     bucket: str = "$__interval"
     tags: Mapping[str, str] = field(default_factory=dict)
-    measurement: str = ""
+    suffix: str = ""
+    columns: tuple[str, ...] = ()
     limit: bool = True
 
 
@@ -72,30 +74,28 @@ def influxql(
     over the whole span then have no bucket, and columns bear the query's labels.
     """
     selected = [_influx_column(column) for column in query.columns]
+    tags = list(tie_tags(query, measurement))
     if board is not None:
         selected = [
             f'{text} AS "{column.label}"'
             for text, column in zip(selected, query.columns, strict=True)
         ]
-    selected += [f'"{tag}"::tag' for tag in tie_tags(query, measurement)]
+        tags += [tag for tag in board.columns if tag not in tags]
+    selected += [f'"{tag}"::tag' for tag in tags]
     conditions = [f"time >= {query.start_ms}ms", f"time < {query.stop_ms}ms"]
     if board is not None:
-        conditions = [board.times]
-        conditions += [f'"{tag}"::tag =~ /{pattern}/' for tag, pattern in board.tags.items()]
+        conditions = [board.times, *_matches(board.tags)]
     if only is not None:
         conditions = [f"time = {only.time_us}u"]
         conditions += [
             f'"{tag}"::tag = {influx_text(value)}'
             for tag, value in zip(query.group_by, only.tags, strict=True)
         ]
-    for tag, values in query.where.items():
-        any_of = " OR ".join(f'"{tag}"::tag = {influx_text(tag_text(value))}' for value in values)
-        conditions.append(f"({any_of})")
-    for name, wanted in query.fields.items():
-        any_of = " OR ".join(f'"{name}"::field = {_influx_value(value)}' for value in wanted)
-        conditions.append(f"({any_of})")
-    source = (board.measurement if board else "") or measurement.name
-    text = f'SELECT {", ".join(selected)} FROM "{source}" WHERE {" AND ".join(conditions)}'
+    conditions += _chosen(query)
+    source = f'"{measurement.name}"'
+    if board is not None and board.suffix:
+        source = f"/^{measurement.name}{board.suffix}$/"
+    text = f"SELECT {', '.join(selected)} FROM {source} WHERE {' AND '.join(conditions)}"
     groups = [f'"{tag}"' for tag in query.group_by]
     if query.every_s is not None:
         groups.insert(0, f"time({board.bucket if board else f'{query.every_s}s'})")
@@ -112,6 +112,52 @@ def influxql(
     if only is not None or (board is not None and not board.limit):
         return text
     return f"{text} LIMIT {query.limit + (board is None)}"
+
+
+def influxql_worst(
+    query: Query, measurement: Measurement, *, board: Board, most: bool, count: int
+) -> str:
+    """The ``count`` assets with the greatest (``most``) or least values of the first column.
+
+    The query's columns are raw. Each asset comes once, with its worst value and what the others of
+    the same row say; rows come in the order of time. Columns: time, the first, asset, the others.
+    """
+    first, *others = query.columns
+    function = "top" if most else "bottom"
+    selected = [
+        f'{function}("{first.metric}"::field, "asset"::tag, {count}) AS "{first.label}"',
+        *(f'"{column.metric}"::field AS "{column.label}"' for column in others),
+        *(f'"{tag}"::tag' for tag in board.columns if tag != "asset"),
+    ]
+    conditions = [board.times, *_matches(board.tags), *_chosen(query)]
+    return (
+        f'SELECT {", ".join(selected)} FROM "{measurement.name}" WHERE {" AND ".join(conditions)}'
+    )
+
+
+def influxql_tag_values(
+    measurement: Measurement, tag: str, *, tags: Mapping[str, str] | None = None
+) -> str:
+    """All values that a tag ever had, where other tags match patterns: for a board's variable."""
+    text = f'SHOW TAG VALUES FROM "{measurement.name}" WITH KEY = "{tag}"'
+    conditions = _matches(tags or {})
+    return f"{text} WHERE {' AND '.join(conditions)}" if conditions else text
+
+
+def _chosen(query: Query) -> list[str]:
+    """The conditions of ``where`` and ``fields``."""
+    conditions = []
+    for tag, values in query.where.items():
+        any_of = " OR ".join(f'"{tag}"::tag = {influx_text(tag_text(value))}' for value in values)
+        conditions.append(f"({any_of})")
+    for name, wanted in query.fields.items():
+        any_of = " OR ".join(f'"{name}"::field = {_influx_value(value)}' for value in wanted)
+        conditions.append(f"({any_of})")
+    return conditions
+
+
+def _matches(tags: Mapping[str, str]) -> list[str]:
+    return [f'"{tag}"::tag =~ /{pattern}/' for tag, pattern in tags.items()]
 
 
 def influxql_position(journal_uuid: str) -> str:
