@@ -22,8 +22,12 @@ Json = dict[str, Any]
 
 
 def contract(catalog: Catalog) -> Json:
-    """The whole document. Metrics may be left out of a message: then they were not measured."""
-    schemas: Json = {f"{name}_telemetry": _telemetry(kind) for name, kind in catalog.kinds.items()}
+    """The whole document. Metrics may be left out of a message: then they were not measured.
+
+    What the service measures itself is no part of it: nobody may send that.
+    """
+    kinds = {name: kind for name, kind in catalog.kinds.items() if not kind.own}
+    schemas: Json = {f"{name}_telemetry": _telemetry(kind) for name, kind in kinds.items()}
     schemas["alarm"] = _alarm()
     schemas["status"] = _object({"online": {"type": "boolean"}, "ts": TIME}, ["online"])
     schemas["gateway_batch"] = {
@@ -31,15 +35,15 @@ def contract(catalog: Catalog) -> Json:
         "items": {
             "allOf": [
                 _object(
-                    {"kind": {"enum": list(catalog.kinds)}, "asset": IDENTIFIER}, ["kind", "asset"]
+                    {"kind": {"enum": list(kinds)}, "asset": IDENTIFIER}, ["kind", "asset"]
                 ),
-                {"anyOf": [_schema(f"{name}_telemetry") for name in catalog.kinds]},
+                {"anyOf": [_schema(f"{name}_telemetry") for name in kinds]},
             ]
         },
     }
     addresses = {
         f"{name}_telemetry": (f"ioc/v1/{{province}}/{name}/{{asset}}/telemetry", kind.title.en)
-        for name, kind in catalog.kinds.items()
+        for name, kind in kinds.items()
     }
     addresses["alarm"] = ("ioc/v1/{province}/{kind}/{asset}/alarm", "An alarm of the equipment")
     addresses["gateway_batch"] = (

@@ -1,8 +1,9 @@
 """The catalog: what can be measured on which kind of asset, and when it is an alarm.
 
-One YAML file per domain (``bts.yaml``, ``fibre.yaml``, ``data_center.yaml``) describes one or more
-kinds of asset. Metric names carry their unit (``rx_power_dbm``, ``cell_unavailable_s``); the
-standard's own name stands beside (``RRC.ConnMean``), with its source.
+One YAML file per domain (``bts.yaml``, ``fibre.yaml``, ``data_center.yaml``; ``ioc.yaml`` is the
+service itself) describes one or more kinds of asset. Metric names carry their unit
+(``rx_power_dbm``, ``cell_unavailable_s``); the standard's own name stands beside
+(``RRC.ConnMean``), with its source.
 """
 
 from __future__ import annotations
@@ -181,9 +182,14 @@ class Rule(_Strict):
 
 
 class Kind(_Strict):
-    """A kind of asset: its metrics by name, and its rules."""
+    """A kind of asset: its metrics by name, and its rules.
+
+    ``own`` marks what the service measures itself: nobody else may send for it, and it is no part
+    of the contract for those who do.
+    """
 
     title: Text
+    own: bool = False
     metrics: dict[Name, Metric] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
 

@@ -4,9 +4,9 @@ Each kind of asset has a decoder made from the catalog, which checks types and h
 Whatever it does not take is examined field by field, by rules that give the same answer and also
 name the fault: a property test holds the two together. Nothing a device can send raises.
 
-The reasons, stable words: ``too_large``, ``topic``, ``unknown_kind``, ``unknown_asset``,
-``wrong_kind``, ``not_json``, ``not_object``, ``missing_field``, ``wrong_type``, ``out_of_range``,
-``not_finite``, ``bad_time``, ``seq_without_boot``, ``empty``, ``bad_alarm``.
+The reasons, stable words: ``too_large``, ``topic``, ``unknown_kind``, ``own_kind``,
+``unknown_asset``, ``wrong_kind``, ``not_json``, ``not_object``, ``missing_field``, ``wrong_type``,
+``out_of_range``, ``not_finite``, ``bad_time``, ``seq_without_boot``, ``empty``, ``bad_alarm``.
 """
 
 from __future__ import annotations
@@ -185,9 +185,11 @@ class Decoder:
     def _asset(self, kind_name: str, asset_id: str, province: str) -> tuple[_Kind, Asset]:
         kind = self._kinds.get(kind_name)
         if kind is None:
+            known = ", ".join(name for name, kind in self._kinds.items() if not kind.own)
+            raise _FaultError("unknown_kind", f"kind {_shown(kind_name)}: expected one of {known}")
+        if kind.own:
             raise _FaultError(
-                "unknown_kind",
-                f"kind {_shown(kind_name)}: expected one of {', '.join(self._kinds)}",
+                "own_kind", f"kind {kind_name}: the service measures itself, nobody may send for it"
             )
         asset = self._inventory.assets.get(asset_id)
         if asset is None:
@@ -353,6 +355,7 @@ class _Kind:
 
     def __init__(self, name: str, kind: Kind, *, gateway: bool = False) -> None:
         self.name = name
+        self.own = kind.own
         self.metrics = kind.metrics
         self.gateway = gateway
         # What a message may carry beside metrics, without being an unknown field.

@@ -21,6 +21,12 @@ def test_the_committed_contract_is_what_the_catalog_gives(document: dict[str, ob
     )
 
 
+def test_what_the_service_measures_itself_is_not_for_senders(document: dict[str, object]) -> None:
+    assert "bts_telemetry" in str(document)
+    assert "ioc_telemetry" not in str(document)
+    assert "'ioc'" not in str(document), "a gateway may not name the kind either"
+
+
 @pytest.mark.parametrize(
     ("message", "fits"),
     [

@@ -23,11 +23,12 @@ VIETNAMESE = re.compile(
 
 
 def test_domains_and_kinds() -> None:
-    assert set(CATALOG.domains) == {"bts", "fibre", "data_center"}
+    assert set(CATALOG.domains) == {"bts", "fibre", "data_center", "ioc"}
     assert set(CATALOG.kinds) == {
         *("bts", "span", "dc_site", "ups", "genset", "transfer_switch"),
-        *("cooling_unit", "rack", "storage_backup", "uplink"),
+        *("cooling_unit", "rack", "storage_backup", "uplink", "ioc"),
     }
+    assert [name for name, kind in CATALOG.kinds.items() if kind.own] == ["ioc"]
 
 
 @pytest.mark.parametrize(
@@ -88,10 +89,11 @@ def test_every_kind_is_noticed_when_it_falls_silent(kind: Kind) -> None:
     (rule,) = [rule for rule in kind.rules if isinstance(rule.when, NoData)]
     assert isinstance(rule.when, NoData)
     assert rule.when.no_data_cadences == 3
+    # The service that is silent about itself still judges: a part of it has stopped.
     assert (rule.event_type, rule.probable_cause, rule.effect) == (
-        "communications",
-        "communicationsSubsystemFailure",
-        "down",
+        ("processingError", "applicationSubsystemFailure", "degraded")
+        if kind.own
+        else ("communications", "communicationsSubsystemFailure", "down")
     )
 
 

@@ -73,6 +73,7 @@ def test_every_reason_has_a_case() -> None:
     assert reasons == {
         "topic",
         "unknown_kind",
+        "own_kind",
         "unknown_asset",
         "wrong_kind",
         "not_json",

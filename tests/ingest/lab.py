@@ -30,13 +30,14 @@ def asset(asset_id: str, kind: str = "bts") -> Asset:
 
 
 def lab_inventory(stations: int = 3) -> Inventory:
-    """KH00001… , the span NT-0412, a UPS, and the retired KH-OLD."""
+    """KH00001… , the span NT-0412, a UPS, the service itself, and the retired KH-OLD."""
     inventory = Inventory(
         [Site(id="S-1", name="Cột 1", commune="22366", lat=12.24, lon=109.19)],
         [
             *(asset(f"KH{n:05d}") for n in range(1, stations + 1)),
             asset("NT-0412", "span"),
             asset("UPS-1", "ups"),
+            asset("IOC", "ioc"),
             asset("KH-OLD"),
         ],
     )
