@@ -265,7 +265,7 @@ class Engine:
                 severity=severity,
                 event_type=item.event_type,
                 probable_cause=item.probable_cause,
-                text_vi=item.text or item.probable_cause,
+                text_vi=item.text_vi or item.text or item.probable_cause,
                 text_en=item.text or item.probable_cause,
                 object=item.object,
                 external_id=item.alarm_id,
@@ -281,7 +281,9 @@ class Engine:
         standing.heard_ms = at_ms
         alarm, severity = standing.alarm, _severity(item)
         text = item.text or item.probable_cause
-        if (alarm.severity, alarm.object, alarm.text_en) == (severity, item.object, text):
+        text_vi = item.text_vi or text
+        said = (severity, item.object, text, text_vi)
+        if (alarm.severity, alarm.object, alarm.text_en, alarm.text_vi) == said:
             return
         standing.effect = _device_effect(severity, item.object)
         self.lifecycle.change(
@@ -289,7 +291,7 @@ class Engine:
             at_ms=at_ms,
             severity=severity,
             object=item.object,
-            text_vi=text,
+            text_vi=text_vi,
             text_en=text,
         )
         self.changed_assets.add(alarm.asset)

@@ -39,7 +39,10 @@ class Reading(msgspec.Struct, array_like=True, frozen=True, tag="r", gc=False):
 
 
 class DeviceAlarm(msgspec.Struct, array_like=True, frozen=True, tag="a", gc=False):
-    """An alarm that the equipment itself reported."""
+    """An alarm that the equipment itself reported, or a watch from outside.
+
+    ``text_vi`` is ``text`` in Vietnamese, where whoever reports has both; "" means the same.
+    """
 
     kind: str
     asset: str
@@ -53,6 +56,7 @@ class DeviceAlarm(msgspec.Struct, array_like=True, frozen=True, tag="a", gc=Fals
     object: str
     text: str
     clock: ClockState = "ok"
+    text_vi: str = ""
 
 
 class GatewayStatus(msgspec.Struct, array_like=True, frozen=True, tag="g", gc=False):

@@ -20,6 +20,7 @@ from ioc.state import State
 from ioc.store import Store
 from ioc.supervise import Health
 from ioc.web.auth import Authenticator, Principal, SignInLimit
+from ioc.web.bucket import Bucket
 from ioc.web.stream import Feed
 from ioc.web.views import Views
 
@@ -94,6 +95,7 @@ class Context:
     clock: Clock
     auth: Authenticator
     limit: SignInLimit
+    reports: Bucket  # of alarms, from machines outside
     feed: Feed
     views: Views
     webhooks: tuple[str, ...]  # the names of the routes that notifications go to

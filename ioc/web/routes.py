@@ -11,6 +11,7 @@ from ioc import __version__
 from ioc.web import (
     api_alarms,
     api_assets,
+    api_grafana,
     api_health,
     api_logs,
     api_map,
@@ -41,6 +42,7 @@ ROUTES: tuple[Route[Any, Any], ...] = (
     *api_map.ROUTES,
     *api_measures.ROUTES,
     *api_logs.ROUTES,
+    *api_grafana.ROUTES,
     Route(
         method="GET",
         path="/api/v1/openapi.json",

@@ -24,6 +24,7 @@ from ioc.state import State
 from ioc.store import Store
 from ioc.supervise import Health, StageHealth
 from ioc.web.auth import Authenticator, SignInLimit
+from ioc.web.bucket import Bucket
 from ioc.web.context import CONTEXT, Context, WebSettings
 from ioc.web.guard import add_headers, guard
 from ioc.web.problems import problems
@@ -39,6 +40,9 @@ log = structlog.get_logger()
 
 STOP_WITHIN_S = 3.0
 KEEP_ALIVE_S = 75.0
+# A storm in Grafana is some groups of alerts each 10 s, and all of them again each 4 h.
+REPORTS_AT_ONCE = 120
+REPORTS_PER_S = 4.0
 
 
 def build_context(
@@ -94,6 +98,7 @@ def build_context(
         clock=clock,
         auth=Authenticator(state, clock),
         limit=SignInLimit(clock),
+        reports=Bucket(clock, burst=REPORTS_AT_ONCE, per_s=REPORTS_PER_S),
         feed=feed,
         views=views,
         webhooks=tuple(route.name for route in routes),
