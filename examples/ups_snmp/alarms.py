@@ -69,16 +69,15 @@ class AlarmTable:
         """The messages (contract v1) that say what changed; the first time, all there is to say."""
         told = self._told
         perhaps = self._types if told is None else [alarm.type for alarm in told.values()]
-        messages = [
-            _message(known, "cleared", "", now_ms) for known in perhaps if known.id not in standing
-        ]
+        over = [known for known in perhaps if known.id not in standing]
+        messages = [message_of(known, "cleared", "", now_ms=now_ms) for known in over]
         repeat = now_ms >= self._repeat_ms
         for id_, alarm in standing.items():
             before = (told or {}).get(id_)
             if before is None or (repeat and before == alarm):
-                messages.append(_message(alarm.type, "raised", alarm.text, now_ms))
+                messages.append(message_of(alarm.type, "raised", alarm.text, now_ms=now_ms))
             elif before != alarm:
-                messages.append(_message(alarm.type, "changed", alarm.text, now_ms))
+                messages.append(message_of(alarm.type, "changed", alarm.text, now_ms=now_ms))
         if repeat:
             self._repeat_ms = now_ms + REPEAT_AFTER_MS
         self._told = dict(standing)
@@ -89,7 +88,8 @@ class AlarmTable:
         self._told, self._repeat_ms = None, 0
 
 
-def _message(known: AlarmType, state: State, text: str, now_ms: int) -> dict[str, Any]:
+def message_of(known: AlarmType, state: State, text: str, *, now_ms: int) -> dict[str, Any]:
+    """A device alarm of contract v1."""
     return {
         "ts": now_ms,
         "alarm_id": known.id,

@@ -163,11 +163,12 @@ class AlarmTypes(_Strict):
 
     alarms: tuple[AlarmType, ...] = Field(max_length=MAX_ALARMS)
 
-    @model_validator(mode="after")
-    def _once(self) -> Self:
-        _no_repetition("id", [alarm.id for alarm in self.alarms])
-        _no_repetition("oid", [alarm.oid for alarm in self.alarms])
-        return self
+    @field_validator("alarms")
+    @classmethod
+    def _once(cls, alarms: tuple[AlarmType, ...]) -> tuple[AlarmType, ...]:
+        _no_repetition("id", [alarm.id for alarm in alarms])
+        _no_repetition("oid", [alarm.oid for alarm in alarms])
+        return alarms
 
 
 class Config(_Strict):
@@ -188,9 +189,14 @@ class Config(_Strict):
     broker: Broker = Broker()
     ups: tuple[Ups, ...] = Field(min_length=1, max_length=MAX_UPS)
 
+    @field_validator("ups")
+    @classmethod
+    def _once(cls, ups: tuple[Ups, ...]) -> tuple[Ups, ...]:
+        _no_repetition("asset", [each.asset for each in ups])
+        return ups
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        _no_repetition("asset", [ups.asset for ups in self.ups])
         if self.timeout_s * (self.retries + 1) >= self.interval_s:
             raise ValueError(
                 f"timeout_s {self.timeout_s:g} with {self.retries} retries does not fit into "
