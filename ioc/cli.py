@@ -23,6 +23,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("rules", "ioc.commands.rules", "When a reading is an alarm: list, show, check."),
     ("webhook", "ioc.commands.webhook", "Receive signed webhooks, make keys, send a test."),
     ("token", "ioc.commands.token", "Who may use the API: create, list, revoke."),
+    ("deploy", "ioc.commands.deploy", "Set a deployment up: secrets, broker users, InfluxDB."),
     ("doctor", "ioc.commands.doctor", "What is missing or wrong, on one screen."),
     ("version", "ioc.commands.version", "The versions of the service and its parts."),
 )

@@ -24,7 +24,8 @@ def as_made(
     inventory: Path, *, province: str, scale: float | None, seed: int | None, otherwise: str
 ) -> Made:
     """What the inventory file was made of; for a file that is still to be made, what was asked for,
-    written to ``province.json`` beside it.
+    written to ``province.json`` beside it. A file without one was not made here: what was asked
+    for counts.
 
     ``scale`` and ``seed`` None mean: as it was made, else 1.0 and 1. Raises ``ConfigError`` when
     others than those of an existing file are asked for; ``otherwise`` is what to do then.
@@ -42,6 +43,6 @@ def as_made(
     else:
         made = USUAL | {name: value for name, value in asked.items() if value is not None}
     found = Made(province=str(made["province"]), scale=float(made["scale"]), seed=int(made["seed"]))
-    if not (inventory.exists() and record.exists()):
+    if not inventory.exists():
         record.write_text(json.dumps(asdict(found)) + "\n", encoding="utf-8")
     return found

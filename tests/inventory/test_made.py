@@ -44,6 +44,13 @@ def test_what_was_asked_is_remembered_before_it_is_made(tmp_path: Path) -> None:
     assert as_made(file, province="khanh-hoa", scale=None, seed=2, otherwise="").scale == 1.0
 
 
+def test_a_file_that_was_not_made_here_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.json"
+    file.write_text("of the province's own\n")
+    assert "as it was" in generate(file, "--scale", "0.5")
+    assert [path.name for path in tmp_path.iterdir()] == ["inventory.json"]
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
         generate(tmp_path / "absent" / "inventory.json")

@@ -1,0 +1,1 @@
+"""Setting a deployment up: secrets, the broker's users, certificates, InfluxDB's bucket."""
