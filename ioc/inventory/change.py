@@ -10,7 +10,7 @@ from typing import Protocol
 from ioc.catalog.model import Catalog
 from ioc.clock import Clock
 from ioc.inventory.file import read_inventory
-from ioc.inventory.model import Asset, Inventory, Site
+from ioc.inventory.model import OWN_ID, Asset, Inventory, Site
 from ioc.journal.records import Activation, Record
 
 
@@ -40,7 +40,13 @@ async def change_inventory(
     Raises ``InventoryError`` naming every fault, with nothing changed, and ``JournalFullError``.
     """
     async with inventory.changing:
-        inventory.check(kinds=catalog.kinds, sites=sites, add=add, retire=retire)
+        inventory.check(
+            kinds=catalog.kinds,
+            own_kinds={name for name, kind in catalog.kinds.items() if kind.own},
+            sites=sites,
+            add=add,
+            retire=retire,
+        )
         position = await journal.append(
             Activation(
                 now_ms=clock.now_ms(),
@@ -65,11 +71,11 @@ async def activate(
 ) -> int:
     """Fill an inventory that is still empty from an inventory file, as one change.
 
-    Returns how many assets came in. An inventory that holds anything is left as it is: from its
-    first start on, what people added or retired counts, not the file. Raises ``FileError``,
-    ``InventoryError`` and ``JournalFullError``.
+    Returns how many assets came in. An inventory that holds anything but the service itself is left
+    as it is: from its first start on, what people added or retired counts, not the file. Raises
+    ``FileError``, ``InventoryError`` and ``JournalFullError``.
     """
-    if file is None or inventory.sites or inventory.assets:
+    if file is None or (inventory.sites.keys() | inventory.assets.keys()) - {OWN_ID}:
         return 0
     content = await asyncio.to_thread(read_inventory, file)
     await change_inventory(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 import msgspec
@@ -15,6 +15,8 @@ Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 Attribute = str | float | int | bool
+# The service itself, as an asset on a site of its own (``ioc.inventory.own``).
+OWN_ID = "IOC"
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -95,11 +97,16 @@ class Inventory:
         self,
         *,
         kinds: Iterable[str],
+        own_kinds: Collection[str] = (),
         sites: Iterable[Site] = (),
         add: Iterable[Asset] = (),
         retire: Iterable[str] = (),
     ) -> None:
-        """Raise ``InventoryError`` naming every fault ``apply`` would bring in."""
+        """Raise ``InventoryError`` naming every fault ``apply`` would bring in.
+
+        ``own_kinds`` are those that the service measures itself: its own asset is the only one of
+        them, and stays.
+        """
         sites, add, retire, known_kinds = list(sites), list(add), list(retire), set(kinds)
         known_sites = self.sites.keys() | {site.id for site in sites}
         known_assets = (self.assets.keys() | {asset.id for asset in add}) - set(retire)
@@ -123,6 +130,11 @@ class Inventory:
                 faults.append(
                     f"asset {asset.id}: kind {asset.kind!r}: is a {known.kind}; retire it first"
                 )
+            if asset.kind in own_kinds and asset.id != OWN_ID:
+                faults.append(
+                    f"asset {asset.id}: kind {asset.kind!r}: is the service itself, which is asset "
+                    f"{OWN_ID}"
+                )
             faults += _misplaced(asset, known_sites)
             faults += [
                 f"asset {asset.id}: depends_on {other!r}: no such asset"
@@ -134,6 +146,8 @@ class Inventory:
             for asset_id in retire
             if asset_id not in self.assets
         ]
+        if OWN_ID in retire and OWN_ID in self.assets and self.assets[OWN_ID].kind in own_kinds:
+            faults.append(f"asset {OWN_ID}: retire: is the service itself")
         if faults:
             raise InventoryError("\n".join(faults))
 

@@ -1,15 +1,15 @@
 """The stage that works out the measures of the province, its communes and data centres.
 
 Each 10 s of the journal's own time (its ticks) it appends them to the journal, from where the store
-takes them like readings: a store that is away loses none. Communes are journalled once a minute,
-and shown with the rest. What is shown (``live.measures``) keeps the last value of each measure,
-with its time.
+takes them like readings: a store that is away loses none. With them, in the same append, go the
+alarms that stand, and once a minute the state of every asset (``ioc.kpi.snapshots``). What is shown
+(``live.measures``) keeps the last value of each measure, with its time.
 
 Exactly once: the time of a measure is a multiple of 10 s, and a time is worked out once. Its
 position is the journal's copy, noted only after the measures were appended; what lies between that
 copy and the end is looked through at a start, and tells which times are done. Telemetry comes from
-the journal itself; states come from the alarm engine, so they are used only while the journal's
-time is now, and never written under a time that is past.
+the journal itself; states and alarms come from the alarm engine, so they are used only while the
+journal's time is now, and never written under a time that is past.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from ioc.catalog.model import Catalog
 from ioc.clock import Clock
 from ioc.errors import JournalFullError
 from ioc.inventory import Inventory
-from ioc.journal.records import Batch, Entry, Measures, Record, Tick
+from ioc.journal.records import Batch, Derived, Entry, Measures, Record, Tick
 from ioc.kpi.latest import Latest
 from ioc.kpi.plan import Plan
-from ioc.kpi.worked_out import Frame, WorkedOut, frame_of
+from ioc.kpi.snapshots import AlarmRows, state_rows
+from ioc.kpi.worked_out import Frame, Standing, WorkedOut, frame_of
+from ioc.store.derived import ALARM_ACTIVE_EVERY_MS, ASSET_STATE_EVERY_MS
 from ioc.supervise import StageHealth
 
 CONSUMER = "kpi"
-EVERY_MS = 10_000
-COMMUNES_EVERY_MS = 60_000
+EVERY_MS = ALARM_ACTIVE_EVERY_MS
 # A tick this much behind the clock belongs to a backlog: today's states are not its states.
 STATES_WITHIN_MS = 30_000
 # How long a start waits for the alarm engine, which remembers the values from before the start.
@@ -109,6 +110,7 @@ class _Stage:
         self._clock = clock
         self._health = health
         self._latest = Latest(catalog)
+        self._alarm_rows = AlarmRows()
         self._frame = self._fit()
         self._done_ms = 0  # measures up to this time are in the journal
 
@@ -156,29 +158,30 @@ class _Stage:
         if self._frame.version != self._inventory.version:
             self._frame = self._fit()
         live = self._live
-        current = self._clock.now_ms() - at_ms <= STATES_WITHIN_MS and bool(live.states)
+        standing, snapshots = None, list[Record]()
+        if self._clock.now_ms() - at_ms <= STATES_WITHIN_MS and live.states:
+            rows = self._alarm_rows.rows(live.alarms, at_ms=at_ms)
+            standing = Standing(states=live.states, alarms=live.alarms, written=len(rows))
+            if at_ms % ASSET_STATE_EVERY_MS == 0:
+                rows += state_rows(
+                    self._inventory.assets, states=live.states, alarms=live.alarms, at_ms=at_ms
+                )
+            snapshots += [Derived(rows)] if rows else []
         measures = WorkedOut(
-            self._frame,
-            self._latest,
-            province=self._province,
-            at_ms=at_ms,
-            states=live.states if current else None,
-        ).measures(communes=True)
+            self._frame, self._latest, province=self._province, at_ms=at_ms, standing=standing
+        ).measures()
         for one in measures:
             live.measures[one.name, one.scope, one.place] = one
-        if at_ms % COMMUNES_EVERY_MS:
-            kept = [one for one in measures if one.scope != "commune"]
-        else:
-            kept = measures
-        await self._append(Measures(items=kept))
+        # In one append: when the measures of a time are there, so are its snapshots.
+        await self._append(Measures(measures), *snapshots)
         self._done_ms = at_ms
-        self._health.count("measures", len(kept))
+        self._health.count("measures", len(measures))
         live.publish(measures=True)
 
-    async def _append(self, record: Measures) -> None:
+    async def _append(self, *records: Record) -> None:
         while True:
             try:
-                await self._journal.append(record)
+                await self._journal.append(*records)
             except JournalFullError as error:
                 self._health.ready = False
                 self._health.failed(error, at_ms=self._clock.now_ms())

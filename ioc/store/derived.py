@@ -2,13 +2,15 @@
 
 - ``alarm``: one row for each transition of an alarm, under its time; its µs are made unique by the
   transition's id.
-- ``alarm_active``: the alarms that stand, all under one time, every 10 s. Who asks for one window
-  of 10 s gets each of them once.
+- ``alarm_active``: the alarms that stand, all under one time, every 10 s (in its first millisecond:
+  alarms of one asset are told apart by the µs). Who asks for one window of 10 s gets each of them
+  once.
 - ``asset_state``: every asset with its state and place, all under one time, every minute. Who asks
   for one window of a minute gets each of them once: a map or a table is one frame.
 
 They carry the tags of their asset, and its kind. Text columns are typed "enum", as the stores know
-texts.
+texts. What follows from the asset or from other columns is not journalled: ``completed`` adds it
+when a row is stored.
 """
 
 from __future__ import annotations
@@ -16,7 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import msgspec
+
 from ioc.catalog.model import MetricType
+from ioc.inventory import Asset, Site
+from ioc.journal.records import Reading, Value
 
 ALARM = "alarm"
 ALARM_ACTIVE = "alarm_active"
@@ -79,3 +85,29 @@ SEVERITY_RANK: Mapping[str, int] = MappingProxyType(
 STATE_CODE: Mapping[str, int] = MappingProxyType(
     {"not_seen": 0, "up": 1, "degraded": 2, "down": 3, "silent": 4}
 )
+
+
+def completed(row: Reading, asset: Asset, sites: Mapping[str, Site]) -> Reading:
+    """A journalled row with all its columns: codes and ranks of its words, an alarm's age, and
+    where it is on the map. A span is in the middle between its sites."""
+    values = row.values
+    more: dict[str, Value | None] = {}
+    if row.kind == ASSET_STATE:
+        more["state_code"] = STATE_CODE.get(str(values.get("state")))
+        more["alarms"] = 0
+    else:
+        more["severity_rank"] = SEVERITY_RANK.get(str(values.get("severity")))
+    if row.kind == ALARM_ACTIVE and "raised_ms" in values:
+        more["age_s"] = max(0, row.time_us // 1000 - int(values["raised_ms"])) // 1000
+    if row.kind != ALARM:
+        more["lat"], more["lon"] = _place(asset, sites)
+    added = {name: value for name, value in more.items() if value is not None}
+    return msgspec.structs.replace(row, values=added | values)
+
+
+def _place(asset: Asset, sites: Mapping[str, Site]) -> tuple[float, float]:
+    """Latitude and longitude, in degrees."""
+    a, b = sites.get(asset.site), sites.get(asset.far_site)
+    if a is None or b is None:
+        return asset.lat, asset.lon
+    return (a.lat + b.lat) / 2, (a.lon + b.lon) / 2

@@ -284,14 +284,14 @@ async def test_every_measure_of_the_plan_is_worked_out() -> None:
                 assert province.value(target.measure) is not None, target.id
 
 
-async def test_every_ten_seconds_and_communes_every_minute() -> None:
+async def test_every_ten_seconds_for_the_province_and_each_commune() -> None:
     async with Running().run() as province:
         for second in range(1, 131):
             await province.at(second)
         at = province.journal.seconds_of("bts_total")
         assert at == list(range(0, 131, 10))
-        minutes = Counter(province.journal.seconds_of("bts_total", "commune"))
-        assert minutes == {0: 2, 60: 2, 120: 2}
+        communes = Counter(province.journal.seconds_of("bts_total", "commune"))
+        assert communes == dict.fromkeys(at, 2)
         assert province.value("bts_total", "commune", "A") == 2
         assert province.live.measures["bts_total", "commune", "A"].time_us == (
             (START_MS + 130_000) * 1000
@@ -336,6 +336,11 @@ async def test_assets_that_come_and_go_are_followed() -> None:
         assert province.value("bts_total") == 4
         assert province.value("bts_5g_share_percent") == 50  # B1 kept its value
         assert province.value("bts_total", "commune", "C") == 1
+        # A commune with a data centre only has no station, and says so.
+        province.inventory.apply(add=[asset("DC-PR", "dc_site", "D", site="DC-NT")])
+        await province.at(30)
+        assert province.value("bts_total", "commune", "D") == 0
+        assert province.value("bts_up", "commune", "D") is None
 
 
 async def test_a_backlog_is_not_given_the_states_of_now() -> None:
@@ -478,6 +483,6 @@ async def test_on_the_real_journal_and_catalog(tmp_path: Path) -> None:
             for entry in await journal.read(after=0)
             if isinstance(entry.record, Measures)
             for item in entry.record.items
-            if item.name == "bts_5g_share_percent"
+            if (item.name, item.scope) == ("bts_5g_share_percent", "province")
         ]
     assert found == [10, 20]
