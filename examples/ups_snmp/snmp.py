@@ -21,9 +21,6 @@ Value = int | str | Oid
 # Three lines and a handful of alarms come with one question; an agent's table is read so far.
 ROWS_AT_ONCE = 8
 MOST_ROWS = 64
-# After so many polls without an answer everything known of the agent is forgotten: its address may
-# be another, and one that lost its count of restarts is refused by version 3 until then.
-RENEW_AFTER = 3
 
 AUTH = {
     "sha1": hlapi.USM_AUTH_HMAC96_SHA,
@@ -77,8 +74,7 @@ class Agent:
         self._retries = retries
         self._engine: Any = None
         self._target: Any = None
-        self._credentials: Any = None
-        self._failures = 0
+        self._credentials = _credentials(ups)
         self._refused: set[str] = set()
 
     async def poll(self) -> Snapshot:
@@ -98,29 +94,20 @@ class Agent:
     async def _read(self, scalars: Mapping[str, Oid]) -> Snapshot:
         try:
             await self._open()
-            snapshot = Snapshot(await self._get(scalars), await self._walk(COLUMNS))
-        except (NoAnswerError, PySnmpError) as error:
-            self._failures += 1
-            if self._failures % RENEW_AFTER == 0:
-                self.close()
-            if isinstance(error, NoAnswerError):
-                raise
+            return Snapshot(await self._get(scalars), await self._walk(COLUMNS))
+        except PySnmpError as error:
             raise NoAnswerError(str(error)) from error
-        self._failures = 0
-        return snapshot
 
     async def _open(self) -> None:
-        if self._engine is not None:
-            return
         ups = self._ups
-        kind = hlapi.Udp6TransportTarget if ":" in ups.host else hlapi.UdpTransportTarget
-        self._target = await kind.create(
-            (ups.host, ups.port), timeout=self._timeout_s, retries=self._retries
-        )
-        self._credentials = _credentials(ups)
-        self._refused.clear()
-        # A quarter of a second of work, which the others need not wait for.
-        self._engine = await asyncio.to_thread(hlapi.SnmpEngine)
+        if self._engine is None:
+            # A quarter of a second of work, which the others need not wait for.
+            self._engine = await asyncio.to_thread(hlapi.SnmpEngine)
+        if self._target is None:
+            kind = hlapi.Udp6TransportTarget if ":" in ups.host else hlapi.UdpTransportTarget
+            self._target = await kind.create(
+                (ups.host, ups.port), timeout=self._timeout_s, retries=self._retries
+            )
 
     async def _ask(self, command: Any, *question: Any) -> tuple[int, int, Any]:
         """(error status, its index from 1, variables). Raises when there is no answer at all."""
@@ -133,6 +120,9 @@ class Agent:
             lookupMib=False,
         )
         if failure:
+            # Its name may stand for another address now, and another card have other objects.
+            self._target = None
+            self._refused.clear()
             raise NoAnswerError(str(failure), failure=type(failure).__name__)
         return int(status), int(index), found
 

@@ -51,7 +51,7 @@ FAULTS = [
     ("port: 1883", "port: 1883\n  password_file: nowhere", 9, "broker.password_file"),
     ("port: 1883", "port: 1883\n  tls: { ca_file: nowhere.pem }", 9, "nowhere.pem: no such file"),
     ("port: 1883", "port: 1883\n  tls: { cert_file: auth }", 9, "belong together"),
-    ("KH-LAB-UPS-B", "KH-LAB-UPS-A", 10, "asset given twice: KH-LAB-UPS-A"),
+    ("KH-LAB-UPS-B", "KH-LAB-UPS-A", 9, "asset given twice: KH-LAB-UPS-A"),
     ("community_file: community", "community_file: nowhere", 14, "nowhere: cannot be read"),
     ("community_file: community", "community_file: [a]", 14, "name the file"),
     ("community_file: community", "community: public", 14, "v2c.community: Extra"),

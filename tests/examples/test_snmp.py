@@ -1,0 +1,317 @@
+"""Reading a UPS's agent: a real one on the loopback, in all the ways it is asked and can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pysnmp.hlapi.v3arch.asyncio import SnmpEngine
+from pysnmp.smi import error as smi_error
+
+from examples.ups_snmp import agent as simulated
+from examples.ups_snmp.agent import Said, Variables, open_agent
+from examples.ups_snmp.config import Ups
+from examples.ups_snmp.mapping import metrics
+from examples.ups_snmp.mib import COLUMNS, SCALARS, WELL_KNOWN_ALARMS
+from examples.ups_snmp.snmp import AUTH, MOST_ROWS, PRIVACY, Agent, NoAnswerError
+from ioc.errors import FileError
+
+LAB = Path(__file__).parents[2] / "examples" / "ups_snmp" / "lab"
+SECRETS = {"community": "lab-community", "auth": "lab-auth-pass", "privacy": "lab-privacy-pass"}
+V2C = {"v2c": {"community_file": "community"}}
+V3 = {"v3": {"user": "ioc", "auth_file": "auth", "privacy_file": "privacy"}}
+Open = Callable[..., int]
+
+
+def free_udp_port() -> int:
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """A folder with the secrets and the file of UPS A."""
+    for name, secret in {**SECRETS, "wrong": "wrong-secret"}.items():
+        (tmp_path / name).write_text(secret)
+    write(tmp_path, lambda said: None)
+    return tmp_path
+
+
+def write(lab: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """UPS A's file, changed, put there in one step."""
+    said = yaml.safe_load((LAB / "ups-a.yaml").read_text())
+    change(said)
+    new = lab / "new.yaml"
+    new.write_text(yaml.safe_dump(said))
+    new.replace(lab / "ups.yaml")
+
+
+@pytest.fixture
+async def opened(lab: Path) -> Any:
+    """Opens simulated agents; they are closed at the end."""
+    engines = []
+
+    def open_one(*, port: int = 0, access: dict[str, Any] | None = None) -> int:
+        if access is not None:
+            write(lab, lambda said: said.update(access=access))
+        port = port or free_udp_port()
+        engines.append(open_agent(lab / "ups.yaml", port=port))
+        return port
+
+    open_one.engines = engines  # type: ignore[attr-defined]  # for tests that end one
+    yield open_one
+    for engine in engines:
+        engine.close_dispatcher()
+    await asyncio.sleep(0)  # the sockets close
+
+
+@pytest.fixture
+async def ask(lab: Path) -> Any:
+    """Makes readers; they are closed at the end."""
+    agents = []
+
+    def reader(port: int, access: dict[str, Any] = V2C, *, timeout_s: float = 5) -> Agent:
+        ups = Ups.model_validate(
+            {"asset": "A", "host": "127.0.0.1", "port": port, **access}, context={"folder": lab}
+        )
+        agents.append(Agent(ups, timeout_s=timeout_s, retries=0))
+        return agents[-1]
+
+    yield reader
+    for agent in agents:
+        agent.close()
+    await asyncio.sleep(0)
+
+
+EVERY_WAY = [
+    pytest.param(V2C, id="v2c"),
+    *(
+        pytest.param({"v3": {**V3["v3"], "auth": auth, "privacy": privacy}}, id=f"{auth}-{privacy}")
+        for auth in AUTH
+        for privacy in PRIVACY
+    ),
+]
+
+
+@pytest.mark.parametrize("access", EVERY_WAY)
+async def test_everything_is_read_in_every_way(
+    opened: Open, ask: Callable[..., Agent], access: dict[str, Any]
+) -> None:
+    snapshot = await ask(opened(access=access), access).poll()
+    assert snapshot.scalars == {
+        "upsEstimatedMinutesRemaining": 42,
+        "upsEstimatedChargeRemaining": 100,
+        "upsBatteryTemperature": 24,
+        "upsOutputSource": 3,
+    }
+    assert snapshot.columns == {
+        "upsInputVoltage": {1: 231, 2: 229, 3: 230},
+        "upsOutputVoltage": {1: 220, 2: 221, 3: 220},
+        "upsOutputPercentLoad": {1: 31, 2: 28, 3: 33},
+        "upsAlarmDescr": {},
+    }
+
+
+async def test_what_people_want_to_know_is_read_on_demand(
+    opened: Open, ask: Callable[..., Agent]
+) -> None:
+    snapshot = await ask(opened()).describe()
+    assert snapshot.scalars["upsIdentModel"] == "Lab UPS 40 kVA"
+    assert snapshot.scalars["upsBatteryVoltage"] == 5431
+    assert metrics(snapshot)["battery_charge_percent"] == 100
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "failure"),
+    [
+        (V2C, {"v2c": {"community_file": "wrong"}}, "RequestTimedOut"),
+        (V3, V2C, "RequestTimedOut"),
+        (V3, {"v3": {**V3["v3"], "user": "nobody"}}, "UnknownUserName"),
+        (V3, {"v3": {**V3["v3"], "auth_file": "wrong"}}, "WrongDigest"),
+        (V3, {"v3": {**V3["v3"], "privacy_file": "wrong"}}, "DecryptionError"),
+        (V3, {"v3": {**V3["v3"], "privacy": "aes256"}}, "DecryptionError"),
+    ],
+    ids=["community", "version", "user", "passphrase", "privacy-passphrase", "privacy"],
+)
+async def test_who_has_the_wrong_credentials_is_told_why(
+    opened: Open,
+    ask: Callable[..., Agent],
+    right: dict[str, Any],
+    wrong: dict[str, Any],
+    failure: str,
+) -> None:
+    agent = ask(opened(access=right), wrong, timeout_s=1)
+    with pytest.raises(NoAnswerError) as caught:
+        await agent.poll()
+    assert caught.value.failure == failure
+    assert "wrong-secret" not in str(caught.value)
+
+
+async def test_nobody_there(ask: Callable[..., Agent]) -> None:
+    with pytest.raises(NoAnswerError, match="before timeout"):
+        await ask(free_udp_port(), timeout_s=0.2).poll()
+
+
+async def test_a_name_that_does_not_exist_is_no_answer(lab: Path) -> None:
+    ups = Ups.model_validate({"asset": "A", "host": "ups.invalid", **V2C}, context={"folder": lab})
+    with pytest.raises(NoAnswerError, match=r"ups\.invalid"):
+        await Agent(ups, timeout_s=1, retries=0).poll()
+
+
+async def test_the_file_is_read_anew(lab: Path, opened: Open, ask: Callable[..., Agent]) -> None:
+    agent = ask(opened())
+    assert (await agent.poll()).number("upsOutputSource") == 3
+    write(lab, lambda said: said["objects"].update(upsOutputSource=5))
+    assert (await agent.poll()).number("upsOutputSource") == 5
+    (lab / "ups.yaml").write_text("objects: {")  # half written: what was said before stands
+    assert (await agent.poll()).number("upsOutputSource") == 5
+
+
+async def test_alarms_have_rows_as_rfc_1628_numbers_them(
+    lab: Path, opened: Open, ask: Callable[..., Agent]
+) -> None:
+    agent = ask(opened())
+
+    async def rows(*alarms: str) -> dict[int, object]:
+        write(lab, lambda said: said.update(alarms=list(alarms)))
+        return dict((await agent.poll()).columns["upsAlarmDescr"])
+
+    on_battery, input_bad = (*WELL_KNOWN_ALARMS, 2), (*WELL_KNOWN_ALARMS, 6)
+    assert await rows("upsAlarmOnBattery", "upsAlarmInputBad") == {1: on_battery, 2: input_bad}
+    assert await rows("upsAlarmInputBad") == {2: input_bad}
+    # The next new row is the third, though the first is free.
+    assert await rows("upsAlarmInputBad", "upsAlarmOnBattery") == {2: input_bad, 3: on_battery}
+
+
+async def test_a_long_table_is_read_to_its_end_and_an_endless_one_to_a_bound(
+    lab: Path, opened: Open, ask: Callable[..., Agent]
+) -> None:
+    agent = ask(opened())
+    for rows, read in ((20, 20), (200, MOST_ROWS)):
+        alarms = [f"1.3.6.1.4.1.64512.{rows}.{number}" for number in range(rows)]
+        write(lab, functools.partial(dict.update, alarms=alarms))
+        assert len((await agent.poll()).columns["upsAlarmDescr"]) == read
+
+
+async def test_a_ups_with_less_is_read_with_less(
+    lab: Path, opened: Open, ask: Callable[..., Agent]
+) -> None:
+    agent = ask(opened())
+    write(lab, lambda said: said.update(objects={"upsOutputSource": 5}, lines={}))
+    snapshot = await agent.poll()
+    assert metrics(snapshot) == {"on_battery": True, "on_bypass": False}
+    write(lab, lambda said: said.update(objects={"upsOutputSource": "on battery"}, lines={}))
+    assert metrics(await agent.poll()) == {}
+
+
+async def test_an_agent_that_refuses_all_for_one_object_is_asked_without_it(
+    opened: Open, ask: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = []
+
+    class Refusing(Variables):
+        def read_variables(self, *asked: Any, **request: Any) -> list[Any]:
+            questions.append(len(asked))
+            if tuple(asked[0][0]) == SCALARS["upsEstimatedMinutesRemaining"]:
+                raise smi_error.GenError(idx=0)
+            return super().read_variables(*asked, **request)
+
+    monkeypatch.setattr(simulated, "Variables", Refusing)
+    agent = ask(opened())
+    for _ in range(2):
+        found = metrics(await agent.poll())
+        assert "runtime_min" not in found
+        assert found["battery_charge_percent"] == 100
+    assert questions == [4, 3, 3], "it is asked once"
+
+
+async def test_an_agent_that_goes_in_circles_is_not_followed(
+    opened: Open, ask: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Circling(Variables):
+        def read_next_variables(self, *asked: Any, **request: Any) -> list[Any]:
+            found = super().read_next_variables(*asked, **request)
+            first = super().read_next_variables((COLUMNS["upsInputVoltage"], None), **request)
+            return [first[0]] * len(found)
+
+    monkeypatch.setattr(simulated, "Variables", Circling)
+    agent = ask(opened(), timeout_s=1)
+    with pytest.raises(NoAnswerError, match="goes in circles in upsInputVoltage"):
+        await agent.poll()
+
+
+async def test_datagrams_that_are_no_snmp_change_nothing(
+    opened: Open, ask: Callable[..., Agent]
+) -> None:
+    port = opened()
+    with socket.socket(type=socket.SOCK_DGRAM) as sender:
+        for rubbish in (b"", b"\x30", b"\xff" * 1400, b"\x30\x82\xff\xff"):
+            sender.sendto(rubbish, ("127.0.0.1", port))
+    assert metrics(await ask(port).poll())["runtime_min"] == 42
+
+
+def engine(*, boots: int, up_for_s: int) -> Any:
+    """An SNMP engine as a card has it that keeps its id."""
+    made = SnmpEngine()
+    names = ("snmpEngineID", "snmpEngineBoots", "snmpEngineTime")
+    id_, count, since = made.get_mib_builder().import_symbols("__SNMP-FRAMEWORK-MIB", *names)
+    id_.syntax = made.snmpEngineID = id_.syntax.clone(b"\x80\x00\xfc\x00\x05lab-ups")
+    count.syntax = count.syntax.clone(boots)
+    since.syntax = since.syntax.clone(int(time.time()) - up_for_s)
+    return made
+
+
+@pytest.mark.parametrize("boots_after", [1, 4, 5], ids=["forgot", "kept", "counts"])
+async def test_a_card_that_was_restarted_is_believed_again(
+    opened: Open, ask: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch, boots_after: int
+) -> None:
+    """Version 3 refuses what is out of its time window, for good where time or count of starts went
+    back (RFC 3414, 3.2.7), as cheap cards do. One poll without an answer begins anew."""
+    monkeypatch.setattr(simulated, "SnmpEngine", lambda: engine(boots=4, up_for_s=1000))
+    port = opened(access=V3)
+    agent = ask(port, V3, timeout_s=2)
+    await agent.poll()
+    opened.engines[-1].close_dispatcher()  # type: ignore[attr-defined]  # see the fixture
+    await asyncio.sleep(0)
+    monkeypatch.setattr(simulated, "SnmpEngine", lambda: engine(boots=boots_after, up_for_s=0))
+    opened(port=port)
+    with pytest.raises(NoAnswerError):
+        await agent.poll()
+    assert metrics(await agent.poll())["runtime_min"] == 42
+
+
+# ── the simulated agent's file ───────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda said: said["objects"].update(upsOutputSorce=3), "upsOutputSorce: expected one of"),
+        (lambda said: said["objects"].update(upsAlarmsPresent=3), "upsAlarmsPresent: expected"),
+        (lambda said: said["lines"].update(upsBatteryVoltage=[1]), "upsBatteryVoltage: expected"),
+        (lambda said: said["objects"].update(upsOutputSource=2**31), "upsOutputSource"),
+        (lambda said: said.update(access={}), "give v2c or v3"),
+    ],
+)
+def test_a_fault_in_the_file_is_named(
+    lab: Path, change: Callable[[dict[str, Any]], object], says: str
+) -> None:
+    write(lab, change)
+    with pytest.raises(FileError, match=says):
+        open_agent(lab / "ups.yaml", port=free_udp_port())
+
+
+@pytest.mark.parametrize("name", ["ups-a.yaml", "ups-a-on-battery.yaml", "ups-b.yaml"])
+def test_the_labs_files_are_readable(lab: Path, name: str) -> None:
+    (lab / name).write_text((LAB / name).read_text())
+    said = Variables(lab / name).said
+    assert isinstance(said, Said)
