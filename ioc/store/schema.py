@@ -109,9 +109,13 @@ class Schema:
                     f"columns: {column.aggregate} of {column.metric!r}: it is {kind_of_value}, "
                     f"which has {expected}"
                 )
-        for name in query.fields:
-            if measurement.type_of(name) not in ("bool", "enum"):
+        for name, wanted in query.fields.items():
+            kind_of_value = measurement.type_of(name)
+            if kind_of_value not in ("bool", "enum"):
                 raise QueryError(f"fields: {measurement.name} has no bool or text {name!r}")
+            for value in wanted:
+                if isinstance(value, bool) != (kind_of_value == "bool"):
+                    raise QueryError(f"fields: {name} is {kind_of_value}, {value!r} is not")
         for field, tags in (("where", tuple(query.where)), ("group_by", query.group_by)):
             for tag in tags:
                 if tag not in measurement.tags:

@@ -17,7 +17,8 @@ from ioc.clock import Clock
 from ioc.errors import JournalFullError, StoreUnavailableError
 from ioc.inventory import Inventory
 from ioc.journal import Journal
-from ioc.journal.records import Batch, Entry, Measure, Measures, Quarantined, Reading
+from ioc.journal.records import Batch, Derived, Entry, Measure, Measures, Quarantined, Reading
+from ioc.store.derived import DERIVED
 from ioc.store.port import RejectedPoint, Row, Store
 from ioc.supervise import StageHealth
 
@@ -48,7 +49,8 @@ async def store_readings(
     health: StageHealth,
     retention_days: int = 30,
 ) -> NoReturn:
-    """Store all readings and measures of the journal, from where the store left off. Never ends.
+    """Store the journal's readings, measures and derived rows, from where the store left off.
+    Never ends.
 
     About two seconds of the journal, or 5,000 rows, goes into the store at once. While the store is
     away the stage tries again for ever (0.5 to 15 s apart, with jitter), is not ready, and shows
@@ -91,7 +93,7 @@ class _Gathered:
         record = entry.record
         if isinstance(record, Measures):
             self.measures += record.items
-        elif isinstance(record, Batch):
+        elif isinstance(record, Batch | Derived):
             for item in record.items:
                 if not isinstance(item, Reading):
                     continue
@@ -238,9 +240,11 @@ def _quarantined(refused: RejectedPoint, inventory: Inventory, now_ms: int) -> Q
     """A refused point as the message it came as, or as near as what is kept of it allows."""
     point = refused.point
     if isinstance(point, Reading):
-        asset = inventory.find(point.asset)
-        province = asset.province if asset else "_"
-        topic = f"ioc/v1/{province}/{point.kind}/{point.asset}/telemetry"
+        topic = f"derived/{point.kind}/{point.asset}"
+        if point.kind not in DERIVED:
+            asset = inventory.find(point.asset)
+            province = asset.province if asset else "_"
+            topic = f"ioc/v1/{province}/{point.kind}/{point.asset}/telemetry"
         content: dict[str, object] = {"ts": point.ts_ms, **point.values}
         if point.boot is not None:
             content |= {"boot": point.boot, "seq": point.seq}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ioc.catalog import Catalog, Domain
 from ioc.inventory import Asset
 from ioc.journal.records import Measure, Reading, Value
@@ -84,6 +86,13 @@ def row(
         seq=seq,
     )
     return Row(reading=reading, asset=of)
+
+
+def derived(at_ms: float, measurement: str, of: Asset | str = "A1", **values: Value) -> Row:
+    """A row that the service worked out about an asset, ``at_ms`` after ``T0_MS``."""
+    of = asset(of) if isinstance(of, str) else of
+    made = row(at_ms, of, **values)
+    return Row(reading=msgspec.structs.replace(made.reading, kind=measurement), asset=of)
 
 
 def measure(at_ms: float, name: str, value: float, scope: str, place: str) -> Measure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from ioc.store import Answer, Query, Row, Store
 from tests.conformance.conftest import DuckDBFile, InfluxDatabase
-from tests.conformance.samples import JOURNAL, T0_MS, asset, measure, row
+from tests.conformance.samples import JOURNAL, T0_MS, asset, derived, measure, row
 
 # Each example has its own stretch of time in the same two stores.
 EXAMPLES = itertools.count()
@@ -26,7 +27,8 @@ ASSETS = [
     asset("A10", commune="22375", operator=""),
     asset("A2", commune="Vạn Ninh", operator="vnpt"),
     asset("B1", commune="22375"),
-    *(asset(name) for name in ("Z", "M", "C3", "a")),
+    *(asset(name) for name in ("Z", "M", "C3")),
+    asset("a", kind="select"),
 ]
 MODES = ["grid", "genset", 'o"d\\d, n=e w']
 PLACES = [("province", "56"), ("commune", "22366"), ("site", "DC-NT")]
@@ -57,59 +59,131 @@ measures = st.lists(
     unique_by=lambda one: one[:3],
 )
 
-NUMBERS = ["volt", "power_w", "cells"]
+alarms = st.lists(
+    st.tuples(
+        st.integers(0, len(ASSETS) - 1),
+        times,
+        st.fixed_dictionaries(
+            {
+                "severity": st.sampled_from(["critical", "major"]),
+                "severity_rank": st.integers(1, 5),
+            },
+            optional={
+                "acknowledged": st.booleans(),
+                "text_vi": st.sampled_from(["Mất điện lưới", "x' OR ''='"]),
+                "lat": floats,
+            },
+        ),
+    ),
+    min_size=5,
+    max_size=30,
+    unique_by=lambda one: one[:2],
+)
+
 OF_NUMBERS = ["mean", "min", "max", "sum", "count", "first", "last"]
 OF_WORDS = ["count", "first", "last"]
 
 
-def _columns(aggregated: bool, kpi: bool) -> st.SearchStrategy[dict[str, str | None]]:
-    numbers = ["bts_up", "pue", "never_written"] if kpi else NUMBERS
-    words = [] if kpi else ["mains_ok", "source"]
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What may be asked of a measurement: its columns, its tags, and values to choose by."""
+
+    numbers: list[str]
+    words: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+    tags: list[str]
+    pairs: list[tuple[str, ...]]
+    fields: dict[str, list[Any]] = field(default_factory=dict)
+
+
+_OF_ASSETS = ["province", "commune", "site", "asset", "operator"]
+_PAIRS: list[tuple[str, ...]] = [
+    ("commune", "operator"),
+    ("operator", "asset"),
+    ("province", "site"),
+]
+SHAPES = {
+    "mast": Shape(
+        numbers=["volt", "power_w", "cells"],
+        words=["mains_ok", "source"],
+        own=["ts", "seq"],
+        tags=_OF_ASSETS,
+        pairs=_PAIRS,
+        fields={"mains_ok": [True, False], "source": [*MODES, "none", "x' OR ''='"]},
+    ),
+    "kpi": Shape(
+        numbers=["bts_up", "pue", "never_written"],
+        tags=["scope", "place"],
+        pairs=[("scope", "place"), ("place", "scope")],
+    ),
+    "alarm_active": Shape(
+        numbers=["severity_rank", "lat"],
+        words=["severity", "acknowledged", "text_vi"],
+        own=["ts"],
+        tags=[*_OF_ASSETS, "kind"],
+        pairs=[*_PAIRS, ("kind", "asset"), ("kind", "commune")],
+        fields={
+            "severity": ["critical", "major", "minor"],
+            "acknowledged": [True, False],
+            "text_vi": ["Mất điện lưới", "x' OR ''='", "none"],
+        },
+    ),
+}
+KNOWN_TAGS = {
+    "commune": ["22366", "22375", "Vạn Ninh", "none"],
+    "asset": ["A1", "A10", "A2", "B1", "none"],
+    "operator": ["viettel", "vnpt"],
+    "kind": ["mast", "select"],
+    "scope": ["province", "commune"],
+    "place": ["56", "22366", "x' OR ''='"],
+}
+
+
+def _columns(shape: Shape, aggregated: bool) -> st.SearchStrategy[dict[str, str | None]]:
     if not aggregated:
-        own = [] if kpi else ["ts", "seq"]
-        return st.sampled_from(numbers + words + own).map(lambda m: {"metric": m})
-    pairs = [{"metric": m, "aggregate": a} for m in numbers for a in OF_NUMBERS]
-    pairs += [{"metric": m, "aggregate": a} for m in words for a in OF_WORDS]
+        names = shape.numbers + shape.words + shape.own
+        return st.sampled_from(names).map(lambda m: {"metric": m})
+    pairs = [{"metric": m, "aggregate": a} for m in shape.numbers for a in OF_NUMBERS]
+    pairs += [{"metric": m, "aggregate": a} for m in shape.words for a in OF_WORDS]
     return st.sampled_from(pairs)
 
 
-_PAIRS = {
-    False: [("commune", "operator"), ("operator", "asset"), ("province", "site")],
-    True: [("scope", "place"), ("place", "scope")],
-}
+def _some(
+    draw: st.DrawFn, known: dict[str, list[Any]], choices: list[tuple[str, ...]]
+) -> dict[str, tuple[Any, ...]]:
+    """For each name of one of the choices, some of its values."""
+    return {
+        name: tuple(draw(st.lists(st.sampled_from(known[name]), min_size=1, max_size=3)))
+        for name in draw(st.sampled_from(choices))
+    }
 
 
 @st.composite
 def queries(draw: st.DrawFn, begin_ms: int) -> Query:
-    kpi = draw(st.integers(0, 3)) == 0
+    measurement = draw(st.sampled_from(["mast", "mast", "kpi", "alarm_active"]))
+    shape = SHAPES[measurement]
     aggregated = draw(st.booleans())
     start_ms = draw(st.sampled_from([0, 0, 0, 1000, 7001]))
-    tags = ["scope", "place"] if kpi else ["province", "commune", "site", "asset", "operator"]
-    known = {
-        "commune": ["22366", "22375", "Vạn Ninh", "none"],
-        "asset": ["A1", "A10", "A2", "B1", "none"],
-        "operator": ["viettel", "vnpt"],
-        "scope": ["province", "commune"],
-        "place": ["56", "22366", "x' OR ''='"],
-    }
-    filters = [tag for tag in tags if tag in known]
-    where = {
-        tag: tuple(draw(st.lists(st.sampled_from(known[tag]), min_size=1, max_size=3)))
-        for tag in draw(st.sampled_from([(), (), (), *((f,) for f in filters), tuple(filters[:2])]))
-    }
+    tags = [tag for tag in shape.tags if tag in KNOWN_TAGS]
+    names = list(shape.fields)
     return Query.model_validate(
         {
-            "measurement": "kpi" if kpi else "mast",
+            "measurement": measurement,
             "columns": draw(
-                st.lists(_columns(aggregated, kpi), min_size=1, max_size=4, unique_by=str)
+                st.lists(_columns(shape, aggregated), min_size=1, max_size=4, unique_by=str)
             ),
             "start_ms": begin_ms + start_ms,
             "stop_ms": begin_ms
             + start_ms
             + draw(st.sampled_from([1, 5000, 33_333, SPAN_MS, SPAN_MS, SPAN_MS])),
-            "where": where,
+            "where": _some(
+                draw, KNOWN_TAGS, [(), (), (), *((tag,) for tag in tags), tuple(tags[:2])]
+            ),
+            "fields": _some(
+                draw, shape.fields, [(), (), (), *((name,) for name in names), tuple(names[:2])]
+            ),
             "group_by": draw(
-                st.sampled_from([(), (), *itertools.permutations(tags, 1), *_PAIRS[kpi]])
+                st.sampled_from([(), (), *itertools.permutations(shape.tags, 1), *shape.pairs])
             ),
             "every_s": draw(st.sampled_from([None, 1, 7, 10, 3600])) if aggregated else None,
             "newest_first": draw(st.booleans()),
@@ -130,7 +204,13 @@ async def stores(duckdb_file: DuckDBFile, influx_database: InfluxDatabase) -> As
 
 
 @pytest.mark.timeout(600)  # making a failed example small takes a while
-@given(data=st.data(), readings=readings, measures=measures, cut=st.integers(0, 60))
+@given(
+    data=st.data(),
+    readings=readings,
+    measures=measures,
+    alarms=alarms,
+    cut=st.integers(0, 60),
+)
 @settings(
     max_examples=60,
     deadline=None,
@@ -141,6 +221,7 @@ async def test_any_question_has_one_answer(
     data: st.DataObject,
     readings: list[tuple[int, int, dict[str, Any]]],
     measures: list[tuple[str, tuple[str, str], int, float]],
+    alarms: list[tuple[int, int, dict[str, Any]]],
     cut: int,
 ) -> None:
     number = next(EXAMPLES)
@@ -148,6 +229,10 @@ async def test_any_question_has_one_answer(
     rows = [
         row(begin_ms + at_ms, ASSETS[index], boot=1, seq=n, **found)
         for n, (index, at_ms, found) in enumerate(readings)
+    ]
+    rows += [
+        derived(begin_ms + at_ms, "alarm_active", ASSETS[index], **found)
+        for index, at_ms, found in alarms
     ]
     kpis = [measure(begin_ms + at_ms, name, value, *of) for name, of, at_ms, value in measures]
     for store in stores:

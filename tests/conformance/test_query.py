@@ -13,6 +13,7 @@ from tests.conformance.samples import (
     ask,
     asset,
     at,
+    derived,
     measure,
     put,
     put_measures,
@@ -206,6 +207,52 @@ async def test_kpis_are_asked_like_any_other(store: Store) -> None:
     assert (await store.query(ask("never_written", measurement="kpi"))).rows == []
 
 
+async def test_what_the_service_worked_out_is_asked_like_any_other(store: Store) -> None:
+    mast, word = asset("A1"), asset("W1", kind="select", commune="22375")
+    snapshot = [
+        derived(10_000, "asset_state", mast, state="down", state_code=3, alarms=2, lat=12.5),
+        derived(10_000, "asset_state", word, state="up", state_code=1, alarms=0, lat=12.0),
+    ]
+    await put(store, *snapshot, derived(60_000, "asset_state", mast, state="up"), position=1)
+    # One window, one frame: each asset with its tags, kind among them.
+    found = await store.query(
+        ask(
+            *("state", "state_code", "alarms", "lat"),
+            measurement="asset_state",
+            stop_ms=60_000,
+            group_by=("asset", "kind", "commune"),
+        )
+    )
+    assert at(found, time_column=3) == [
+        ("A1", "mast", "22366", 10_000, "down", 3, 2, 12.5),
+        ("W1", "select", "22375", 10_000, "up", 1, 0, 12.0),
+    ]
+    found = await store.query(
+        ask("count state", "last state", measurement="asset_state", group_by=("kind",))
+    )
+    assert at(found, time_column=1) == [("mast", 0, 2, "up"), ("select", 0, 1, "up")]
+
+
+async def test_fields_keep_the_rows_that_have_one_of_the_values(store: Store) -> None:
+    severities = ["critical", "major", "critical", "minor"]
+    rows = [
+        derived(n, "alarm_active", f"A{n}", severity=severity, acknowledged=n == 2, severity_rank=n)
+        for n, severity in enumerate(severities)
+    ]
+    await put(store, *rows, derived(9, "alarm_active", "A9", severity_rank=9), position=1)
+
+    async def ranks(**fields: tuple[bool | str, ...]) -> list[Any]:
+        query = ask("severity_rank", measurement="alarm_active", fields=fields)
+        return [r[1] for r in (await store.query(query)).rows]
+
+    assert await ranks() == [0, 1, 2, 3, 9]
+    assert await ranks(severity=("critical",)) == [0, 2]
+    assert await ranks(severity=("critical", "minor")) == [0, 2, 3]
+    assert await ranks(severity=("critical",), acknowledged=(False,)) == [0]
+    assert await ranks(acknowledged=(True, False)) == [0, 1, 2, 3]
+    assert await ranks(severity=("x' OR ''='",)) == []
+
+
 async def test_nothing_stored_is_an_empty_answer(store: Store) -> None:
     for query in (
         ask("volt"),
@@ -231,6 +278,11 @@ async def test_nothing_stored_is_an_empty_answer(store: Store) -> None:
         (ask("volt", group_by=("place",)), "group_by: mast has no tag 'place'"),
         (ask("bts_up", measurement="kpi", group_by=("asset",)), "kpi has no tag 'asset'"),
         (ask("volt", group_by=("asset", "asset")), "given twice"),
+        (ask("volt", group_by=("kind",)), "group_by: mast has no tag 'kind'"),
+        (ask("volt", fields={"volt": ("1",)}), "fields: mast has no bool or text 'volt'"),
+        (ask("severity", measurement="alarm", fields={"x": (True,)}), "no bool or text 'x'"),
+        (ask("volt", fields={"mains_ok": ("yes",)}), "fields: mains_ok is bool, 'yes' is not"),
+        (ask("volt", fields={"source": (True,)}), "fields: source is enum, True is not"),
     ],
 )
 async def test_what_does_not_fit_the_catalog_is_named(store: Store, query: Any, names: str) -> None:

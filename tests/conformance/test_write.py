@@ -15,6 +15,7 @@ from tests.conformance.samples import (
     ask,
     asset,
     at,
+    derived,
     make_catalog,
     measure,
     metric,
@@ -159,6 +160,25 @@ async def test_what_no_store_can_take_comes_back_and_the_position_waits(store: S
     assert await store.position(JOURNAL) == 0
     assert await store.write([good], measures[:1], journal_uuid=JOURNAL, position=1) == []
     assert await store.position(JOURNAL) == 1
+
+
+async def test_a_derived_row_of_a_wrong_type_comes_back(store: Store) -> None:
+    good = derived(0, "alarm", state="raised", impact_assets=3, value=-7.5)
+    bad = [
+        derived(1, "alarm", state=True),
+        derived(2, "alarm", impact_assets=1.5),
+        derived(3, "alarm_gone", state="raised"),
+    ]
+    rejected = await store.write([good, *bad], [], journal_uuid=JOURNAL, position=1)
+    assert [r.point for r in rejected] == [r.reading for r in bad]
+    assert [r.reason for r in rejected] == [
+        "state: True is not enum",
+        "impact_assets: 1.5 is not int",
+        "kind 'alarm_gone' is not in the catalog",
+    ]
+    await put(store, good, position=1)
+    found = await store.query(ask("state", "impact_assets", "value", measurement="alarm"))
+    assert at(found) == [(0, "raised", 3, -7.5)]
 
 
 async def test_a_metric_that_the_catalog_lost_is_left_out(store: Store) -> None:

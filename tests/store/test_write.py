@@ -13,11 +13,11 @@ import pytest
 from ioc.clock import SystemClock, VirtualClock
 from ioc.inventory import Inventory
 from ioc.journal import Journal, open_journal
-from ioc.journal.records import Batch, Measures, Tick
+from ioc.journal.records import Batch, Derived, Measures, Tick
 from ioc.store import Row, Store, open_store
 from ioc.store.write import GATHER_S, LAST_BACKOFF_S, MAX_ROWS, store_readings
 from ioc.supervise import StageHealth
-from tests.conformance.samples import T0_MS, ask, asset, at, make_catalog, measure, row
+from tests.conformance.samples import T0_MS, ask, asset, at, derived, make_catalog, measure, row
 from tests.servers_influx import Influxd
 from tests.store.conftest import ListStore, until
 
@@ -64,6 +64,23 @@ async def test_all_of_the_journal_is_stored_and_its_position_noted(
     assert store.rows == rows
     assert store.measures == [kpi]
     assert store.positions == {journal.uuid: journal.end}
+
+
+async def test_what_the_service_worked_out_is_stored_like_readings(
+    journal: Journal, clock: VirtualClock
+) -> None:
+    store = ListStore()
+    store.refuses = lambda r: r.reading.values.get("state") == "odd"
+    good, odd = derived(0, "asset_state", state="up"), derived(1, "asset_state", state="odd")
+    gone = derived(2, "alarm", "Gone", state="raised")
+    async with storing(journal, store, clock):
+        await journal.append(Derived([r.reading for r in (good, odd, gone)]))
+        await until(clock, lambda: store.positions.get(journal.uuid) == journal.end)
+    assert store.rows == [good]
+    assert [(q.topic, q.detail) for q in await journal.quarantined()] == [
+        ("derived/asset_state/A1", "field type conflict"),
+        ("derived/alarm/Gone", "asset 'Gone' is not in the inventory any more"),
+    ]
 
 
 async def test_a_restart_goes_on_where_the_store_is(journal: Journal, clock: VirtualClock) -> None:
