@@ -46,8 +46,9 @@ class Message(NamedTuple):
 class Outbox:
     """What is to be published, and the connection that does it. Belongs to one event loop.
 
-    ``status_topic`` gets a retained ``{"online": true}`` with each connection; the broker says
-    false when the connection is lost (last will), and so do we when we end.
+    ``trouble`` is why there is no connection, "" while there is one. ``status_topic`` gets a
+    retained ``{"online": true}`` with each connection; the broker says false when the connection is
+    lost (last will), and so do we when we end.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Outbox:
         max_telemetry_bytes: int = MAX_TELEMETRY_BYTES,
         max_alarms: int = MAX_ALARMS,
     ) -> None:
+        self.trouble = ""
         self.dropped_telemetry = 0
         self.dropped_alarms = 0
         self._broker = broker
@@ -104,7 +106,6 @@ class Outbox:
         """Connect, publish and reconnect until cancelled. Then, connected, the rest is sent and the
         status set to offline, within 5 s."""
         backoff_s = FIRST_BACKOFF_S
-        told = ""
         while True:
             try:
                 async with self._client() as client:
@@ -112,16 +113,16 @@ class Outbox:
                     log.info(
                         "connected to the broker", host=self._broker.host, waiting=self.waiting
                     )
-                    backoff_s, told = FIRST_BACKOFF_S, ""
+                    backoff_s, self.trouble = FIRST_BACKOFF_S, ""
                     try:
                         await self._until_lost(client)
                     except asyncio.CancelledError:
                         await self._last_words(client)
                         raise
             except aiomqtt.MqttError as error:
-                if str(error) != told:  # once, not at each attempt
-                    told = str(error)
-                    log.warning("no connection to the broker", host=self._broker.host, reason=told)
+                if str(error) != self.trouble:  # once, not at each attempt
+                    log.warning("no connection to the broker", reason=str(error))
+                self.trouble = str(error)
             await self._clock.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
 

@@ -1,0 +1,257 @@
+"""The way to the broker, with real brokers: nothing is lost while it is away, and it is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import ipaddress
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import aiomqtt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from examples.ups_snmp.config import Broker
+from examples.ups_snmp.outbox import Message, Outbox
+from ioc.clock import SystemClock
+from tests.servers import Mosquitto, Nats, Server, find_program, free_port
+
+STATUS = "ioc/v1/khanh-hoa/_gateway/GW/status"
+TOPIC = "ioc/v1/khanh-hoa/_gateway/GW/telemetry"
+ALARM = "ioc/v1/khanh-hoa/ups/UPS-1/alarm"
+
+
+def outbox_to(port: int, **bounds: int) -> Outbox:
+    return Outbox(
+        Broker(port=port), status_topic=STATUS, client_id="gw", clock=SystemClock(), **bounds
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(outbox: Outbox) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(outbox.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Return once it holds; fail after half a minute."""
+    for _ in range(600):
+        if holds():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("not within 30 s")
+
+
+class Listener:
+    """Keeps what the broker says, retained messages included."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self._news = asyncio.Condition()
+
+    async def run(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            assert isinstance(message.payload, bytes)
+            async with self._news:
+                self.heard.append((str(message.topic), message.payload, message.retain))
+                self._news.notify_all()
+
+    def payloads(self, topic: str) -> list[bytes]:
+        return [payload for heard, payload, _ in self.heard if heard == topic]
+
+    async def until(self, holds: Callable[[], object], *, within_s: float = 20) -> None:
+        async with asyncio.timeout(within_s), self._news:
+            await self._news.wait_for(lambda: bool(holds()))
+
+
+@contextlib.asynccontextmanager
+async def listening(port: int, **options: object) -> AsyncIterator[Listener]:
+    listener = Listener()
+    async with aiomqtt.Client("127.0.0.1", port, **options) as client:  # type: ignore[arg-type]  # options of one test
+        await client.subscribe("ioc/#", qos=1)
+        task = asyncio.create_task(listener.run(client))
+        try:
+            yield listener
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+BROKERS = [
+    pytest.param(
+        server,
+        id=server.program,
+        marks=pytest.mark.skipif(bool(server.missing()), reason=server.missing()),
+    )
+    for server in (Nats, Mosquitto)
+]
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    server: Server = request.param(tmp_path / "broker")
+    with server:
+        yield server
+
+
+def online(payload: bytes) -> bool:
+    return bool(json.loads(payload)["online"])
+
+
+async def test_the_status_is_retained_and_ends_as_the_run_ends(broker: Server) -> None:
+    async with running(outbox_to(broker.port)), listening(broker.port) as listener:
+        await listener.until(lambda: STATUS in {topic for topic, *_ in listener.heard})
+        assert online(listener.payloads(STATUS)[-1])
+    async with listening(broker.port) as later:
+        await later.until(lambda: later.heard)
+        topic, payload, retained = later.heard[0]
+        assert (topic, online(payload), retained) == (STATUS, False, True)
+
+
+async def test_what_waits_when_it_ends_is_still_sent(broker: Server) -> None:
+    async with listening(broker.port) as listener:
+        outbox = outbox_to(broker.port)
+        async with running(outbox):
+            await listener.until(lambda: listener.payloads(STATUS))
+            outbox.put_alarm(Message(ALARM, b'{"alarm_id": "last"}'))
+        await listener.until(lambda: listener.payloads(ALARM))
+        assert not outbox.waiting
+
+
+async def test_nothing_is_lost_while_the_broker_is_away(broker: Server) -> None:
+    outbox = outbox_to(broker.port)
+    payloads = [f"[{number}]".encode() for number in range(60)]
+    async with running(outbox):
+        async with listening(broker.port) as listener:
+            for payload in payloads[:30]:
+                outbox.put_telemetry(Message(TOPIC, payload))
+            await listener.until(lambda: len(listener.payloads(TOPIC)) == 30)
+            assert listener.payloads(TOPIC) == payloads[:30], "in order"
+        broker.kill()
+        for payload in payloads[30:]:
+            outbox.put_telemetry(Message(TOPIC, payload))
+        outbox.put_alarm(Message(ALARM, b"{}"))
+        assert outbox.waiting == 31
+        broker.start()
+        # Before it is subscribed again, the broker keeps nothing: what counts is the PUBACK.
+        await until(lambda: not outbox.waiting)
+    assert (outbox.dropped_telemetry, outbox.dropped_alarms) == (0, 0)
+
+
+def test_when_too_much_waits_the_oldest_readings_go_and_alarms_stay() -> None:
+    outbox = outbox_to(free_port(), max_telemetry_bytes=100)
+    outbox.put_alarm(Message(ALARM, b"{}"))
+    for number in range(30):
+        outbox.put_telemetry(Message(TOPIC, b"%010d" % number))
+    assert outbox.waiting == 11
+    assert outbox.dropped_telemetry == 20
+    assert [message.payload for message in outbox._telemetry] == [
+        b"%010d" % number for number in range(20, 30)
+    ]
+
+
+def test_alarms_are_bounded_too_and_the_loss_is_counted() -> None:
+    outbox = outbox_to(free_port(), max_alarms=5)
+    for number in range(7):
+        outbox.put_alarm(Message(ALARM, b"%d" % number))
+    assert (outbox.waiting, outbox.dropped_alarms) == (5, 2)
+
+
+# ── TLS and a password ───────────────────────────────────────────────────────
+
+
+def certificate(folder: Path) -> None:
+    """A certificate of 127.0.0.1, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lab broker")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+class SecuredMosquitto(Mosquitto):
+    """With TLS, one user and a password."""
+
+    def write_config(self) -> None:
+        certificate(self.folder)
+        program = find_program("mosquitto_passwd")
+        assert program is not None
+        passwords = self.folder / "passwords"
+        passwords.touch(mode=0o600)
+        subprocess.run([program, "-b", passwords, "gw", "lab-password"], check=True)
+        self.config.write_text(
+            f"""listener {self.port} {self.host}
+allow_anonymous false
+password_file {passwords}
+certfile {self.folder}/cert.pem
+keyfile {self.folder}/key.pem
+log_dest stderr
+"""
+            + ("user root\n" if os.geteuid() == 0 else "")
+        )
+
+
+@pytest.mark.skipif(bool(Mosquitto.missing()), reason=Mosquitto.missing())
+@pytest.mark.parametrize(
+    ("password", "ca", "trouble"),
+    [
+        ("lab-password", "cert.pem", ""),
+        ("wrong", "cert.pem", "Not authorized"),
+        ("lab-password", "", "CERTIFICATE_VERIFY_FAILED"),
+    ],
+    ids=["right", "wrong-password", "unknown-certificate"],
+)
+# paho leaves the socket of a refused handshake to the garbage collector.
+@pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
+async def test_tls_and_password(tmp_path: Path, password: str, ca: str, trouble: str) -> None:
+    with SecuredMosquitto(tmp_path / "broker") as server:
+        (tmp_path / "password").write_text(password)
+        broker = Broker.model_validate(
+            {
+                "port": server.port,
+                "username": "gw",
+                "password_file": "password",
+                "tls": {"ca_file": f"broker/{ca}"} if ca else {},
+            },
+            context={"folder": tmp_path},
+        )
+        outbox = Outbox(broker, status_topic=STATUS, client_id="gw", clock=SystemClock())
+        outbox.put_telemetry(Message(TOPIC, b"[]"))
+        async with running(outbox):
+            await until(lambda: not outbox.waiting or outbox.trouble)
+    assert trouble in outbox.trouble
+    assert bool(outbox.waiting) == bool(trouble), server.log_text()
