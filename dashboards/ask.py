@@ -14,6 +14,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
+from dashboards.measures import is_measure
 from dashboards.setting import Setting
 from ioc.errors import QueryError
 from ioc.store.compile import Board, influxql, influxql_tag_values, influxql_worst
@@ -30,8 +31,12 @@ SOURCE = DataSourceRef(type_val=SOURCE_TYPE, uid=SOURCE_UID)
 # the way from the journal to the store.
 ALARM_WINDOW = "time >= ${__to}ms - 13s AND time < ${__to}ms - 3s"
 STATE_WINDOW = "time >= ${__to}ms - 65s AND time < ${__to}ms - 5s"
-# Readings come every 10 s, each asset at its own second: most once, some twice in this window.
-READING_WINDOW = "time >= ${__to}ms - 15s AND time < ${__to}ms - 3s"
+# Measures of all communes come every 10 s under one time, like alarms.
+MEASURE_WINDOW = ALARM_WINDOW
+# What is older than this is not shown as the present.
+NOW_WINDOW = "time >= ${__to}ms - 60s AND time <= ${__to}ms"
+# Readings come every 10 s, each asset at its own second; older than three of them is stale.
+READING_WINDOW = "time >= ${__to}ms - 33s AND time < ${__to}ms - 3s"
 # Counters come every 15 minutes.
 COUNTER_WINDOW = "time >= ${__to}ms - 905s AND time < ${__to}ms - 5s"
 _SNAPSHOTS = {ALARM_ACTIVE: ALARM_WINDOW, ASSET_STATE: STATE_WINDOW}
@@ -151,9 +156,10 @@ def latest(
     alias: str = "",
     table: bool = False,
     how: Aggregate = "last",
-    times: str = "$timeFilter",
+    times: str = NOW_WINDOW,
 ) -> Target:
-    """The last value of each metric in the board's time (or another aggregate of all of it).
+    """The last value of each metric in the minute before the end of the board's time (or another
+    aggregate, or over other ``times``). What is older is not there: nothing stale looks present.
 
     One row, or one for each group: for few assets only, since every group is a series.
     """
@@ -200,7 +206,7 @@ def rows(
 
 def snapshot(
     on: Setting,
-    measurement: Literal["alarm_active", "asset_state"],
+    measurement: str,
     metrics: Sequence[str],
     *,
     where: Where | None = None,
@@ -208,7 +214,10 @@ def snapshot(
     tags: Tags = (),
     columns: Sequence[Tag] = (),
 ) -> Target:
-    """All alarms that stand, or all assets, at the end of the board's time: one frame."""
+    """All of ``alarm_active`` or ``asset_state`` at the end of the board's time: one frame.
+
+    Raises ``KeyError`` for a measurement that has no snapshots.
+    """
     return rows(
         on,
         measurement,
@@ -258,6 +267,19 @@ def tag_values(on: Setting, measurement: str, tag: Tag, *, tags: Tags = ()) -> s
     return influxql_tag_values(known, tag, tags=_patterns(tags))
 
 
+def communes(on: Setting, measures: Sequence[str]) -> Target:
+    """Measures of all communes at the end of the board's time: one frame, a row each."""
+    return rows(
+        on,
+        KPI,
+        measures,
+        where={"scope": ("commune",)},
+        times=MEASURE_WINDOW,
+        newest_first=False,
+        limit=None,
+    )
+
+
 def of_province(on: Setting) -> dict[Tag, tuple[str, ...]]:
     """Where the measures of the whole province stand in ``kpi``."""
     return {"scope": ("province",), "place": (on.province.id,)}
@@ -291,6 +313,10 @@ def _query(
 def _known(on: Setting, query: Query, tags: Iterable[Tag]) -> Measurement:
     """The measurement, once all names are known to fit. Raises ``QueryError``."""
     measurement = on.schema.measurement_for(query)
+    if measurement is on.schema.kpi:
+        for column in query.columns:
+            if not is_measure(column.metric):
+                raise QueryError(f"{column.metric!r}: not a measure of dashboards/measures.py")
     for tag in tags:
         if tag not in measurement.tags:
             expected = ", ".join(measurement.tags)

@@ -66,13 +66,13 @@ class Grid:
     def _take(self, title: str, x: int, y: int, w: int, h: int) -> None:
         if min(x, y) < 0 or min(w, h) < 1 or x + w > COLUMNS:
             raise LayoutError(f"panel {title!r}: {w} × {h} at {x}, {y} is not on the grid")
-        for column in range(x, x + w):
-            for line in range(y, y + h):
-                other = self._taken.setdefault((column, line), title)
-                if other != title:
-                    raise LayoutError(f"panel {title!r}: stands on {other!r} at {column}, {line}")
-        if sum(1 for taken in self._taken.values() if taken == title) != w * h:
-            raise LayoutError(f"panel {title!r}: a second panel of this title")
+        for cell in ((column, line) for column in range(x, x + w) for line in range(y, y + h)):
+            if cell in self._taken:
+                column, line = cell
+                raise LayoutError(
+                    f"panel {title!r}: stands on {self._taken[cell]!r} at {column}, {line}"
+                )
+            self._taken[cell] = title
 
     def _id(self) -> int:
         self._next_id += 1

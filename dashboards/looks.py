@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards.setting import Setting
 from dashboards.units import grafana_unit
-from dashboards.words import CALM, NO, SEVERITY, STATE, YES, Sign
+from dashboards.words import CALM, NO, SEVERITY, STATE, VALUES, YES, Sign
 from ioc.catalog import Equals, Kind, Metric, Severity, Threshold
 from ioc.store.derived import SEVERITY_RANK, STATE_CODE
 
@@ -23,9 +24,9 @@ Step = tuple[float | None, str]
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """``mappings`` gives values their words and colours: a text of the value ("true", "3", "down")
-    to words and a colour. ``fixed`` is a colour that does not depend on the value. ``width``
-    (pixels) and ``cell`` ("color-text") are for columns of tables. ``link`` is a title and where a
-    click leads. Change one by ``dataclasses.replace``.
+    to words and a colour (or "" for none). ``fixed`` is a colour that does not depend on the value.
+    ``width`` (pixels) and ``cell`` are for columns of tables; a ``hidden`` one is there for links.
+    ``links`` are titles and where a click leads. Change one by ``dataclasses.replace``.
     """
 
     title: str = ""
@@ -39,14 +40,15 @@ class Look:
     fixed: str = ""
     no_value: str = "–"
     width: int = 0
-    cell: str = ""
-    link: tuple[str, str] | None = None
+    cell: Literal["", "color-text", "color-background", "gauge"] = ""
+    hidden: bool = False
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def of_metric(on: Setting, kind: str, name: str) -> Look:
     """A metric as the catalog describes it, coloured from the limits of its kind's rules.
 
-    Raises ``KeyError`` for what is not in the catalog.
+    Raises ``KeyError`` for what is not in the catalog, or a value of an enum without words here.
     """
     described, metric = on.kind(kind), on.metric(kind, name)
     standard = f"{metric.standard}. " if metric.standard else ""
@@ -90,7 +92,7 @@ def _yes_no(on: Setting, kind: Kind, name: str, metric: Metric) -> dict[str, tup
     """Words for a bool's or an enum's values, marked where a rule makes an alarm of one."""
     values = {"true": on.of(YES), "false": on.of(NO)}
     if metric.type == "enum":
-        values = {value: value for value in metric.values or ()}
+        values = {value: on.of(VALUES[value]) for value in metric.values or ()}
     elif metric.type != "bool":
         return {}
     found = {value: (words, CALM) for value, words in values.items()}
@@ -137,6 +139,20 @@ def of_severity(on: Setting, *, title: str = "") -> Look:
     return Look(title=title or on.say(vi="Mức", en="Severity"), mappings=words)
 
 
+_NOWHERE = {"legend": True, "tooltip": True, "viz": True}
+
+
+def of_commune(on: Setting) -> Look:
+    """A commune's code, shown as its name."""
+    names = {commune.code: (commune.name, "") for commune in on.province.communes}
+    return Look(title=on.say(vi="Xã, phường", en="Commune"), mappings=names)
+
+
+def of_text(title: str, *, width: int = 0) -> Look:
+    """A text as it is."""
+    return Look(title=title, width=width)
+
+
 def field_config(look: Look) -> model.FieldConfig:
     """A look as Grafana's defaults of a panel."""
     colour = model.FieldColor(mode=model.FieldColorModeId.THRESHOLDS)
@@ -151,13 +167,14 @@ def field_config(look: Look) -> model.FieldConfig:
         thresholds=_thresholds(look.steps),
         color=colour,
         no_value=look.no_value,
-        links=[_link(look.link)] if look.link else None,
+        links=[_link(title, url) for title, url in look.links] or None,
         custom={},
     )
 
 
 def override(name: str, look: Look) -> model.DashboardFieldConfigSourceOverrides:
-    """A look for one column or series, by the name the query gives it."""
+    """A look for one column or series, by the name the query gives it, or for all that a pattern
+    matches (``/: Running$/``; such a look has no title)."""
     config = field_config(look)
     given: dict[str, object] = {
         "displayName": look.title or None,
@@ -173,9 +190,13 @@ def override(name: str, look: Look) -> model.DashboardFieldConfigSourceOverrides
         "links": config.links,
         "custom.width": look.width or None,
         "custom.cellOptions": {"type": look.cell, "mode": "basic"} if look.cell else None,
+        "custom.hidden": True if look.hidden else None,
+        "custom.hideFrom": _NOWHERE if look.hidden else None,
     }
     return model.DashboardFieldConfigSourceOverrides(
-        matcher=model.MatcherConfig(id_val="byName", options=name),
+        matcher=model.MatcherConfig(
+            id_val="byRegexp" if name.startswith("/") else "byName", options=name
+        ),
         properties=[
             model.DynamicConfigValue(id_val=key, value=value)
             for key, value in given.items()
@@ -197,13 +218,12 @@ def _mappings(look: Look) -> list[model.ValueMapping]:
     return [
         model.ValueMap(
             options={
-                value: model.ValueMappingResult(text=words, color=colour, index=place)
+                value: model.ValueMappingResult(text=words, color=colour or None, index=place)
                 for place, (value, (words, colour)) in enumerate(look.mappings.items())
             }
         )
     ]
 
 
-def _link(link: tuple[str, str]) -> model.DashboardLink:
-    title, url = link
+def _link(title: str, url: str) -> model.DashboardLink:
     return model.DashboardLink(title=title, url=url, target_blank=False)

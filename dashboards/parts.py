@@ -92,9 +92,11 @@ def lines(
     fill: int = 0,
     legend: bool | None = None,
     steps: bool = False,
+    soft: tuple[float | None, float | None] = (None, None),
 ) -> model.Panel:
     """Values over time. A gap of more than three cadences is shown as one. ``limits`` draws the
-    look's limits as dashed lines. The legend is left out where one series needs none."""
+    look's limits as dashed lines. The legend is left out where one series needs none. ``soft`` is
+    what the axis shows at least."""
     shown = len(targets) > 1 or bool(overrides) if legend is None else legend
     legend_options = (
         common_builder.VizLegendOptions()
@@ -121,6 +123,10 @@ def lines(
             .sort(common.SortOrder.DESCENDING)
         )
     )
+    if soft[0] is not None:
+        builder = builder.axis_soft_min(soft[0])
+    if soft[1] is not None:
+        builder = builder.axis_soft_max(soft[1])
     if stacked:
         builder = builder.stacking(
             common_builder.StackingConfig().mode(common.StackingMode.NORMAL).group("A")
@@ -142,14 +148,13 @@ def table(
     columns: Looks,
     targets: Sequence[Target],
     description: str = "",
-    sort: str = "",
-    descending: bool = False,
+    sort: Sequence[tuple[str, Literal["asc", "desc"]]] = (),
     no_value: str = "",
     time_shown: bool = False,
     merge: bool = False,
 ) -> model.Panel:
     """One frame as a table. ``columns`` are what the query gives, by its names and in the order of
-    the screen; what is not among them is left out. ``sort`` is such a name.
+    the screen; what is not among them is left out. ``sort`` names some of them.
 
     ``merge`` joins the frames of several targets by their common columns. ``no_value`` is what an
     empty table says.
@@ -161,8 +166,14 @@ def table(
         .footer(common_builder.TableFooterOptions().show(False).reducer([]).count_rows(False))
     )
     if sort:
-        state = common_builder.TableSortByFieldState()
-        builder = builder.sort_by([state.display_name(columns[sort].title).desc(descending)])
+        builder = builder.sort_by(
+            [
+                common_builder.TableSortByFieldState()
+                .display_name(columns[name].title)
+                .desc(order == "desc")
+                for name, order in sort
+            ]
+        )
     look = Look(no_value=no_value or "–")
     panel = _finished(builder.build(), title, description, look, targets, columns)
     names = [*(["Time", "time"] if time_shown else []), *columns]

@@ -15,13 +15,16 @@ CONSOLE_URL = "http://127.0.0.1:8080"
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """``console_url`` is where links to alarms and assets lead."""
+    """``console_url`` is where links to alarms and assets lead. ``map_tiles`` is the address of a
+    tile server (``https://…/{z}/{x}/{y}.png``) for the map's background; without one it has none.
+    """
 
     language: Language
     province: Province
     catalog: Catalog
     schema: Schema
     console_url: str = CONSOLE_URL
+    map_tiles: str = ""
 
     def say(self, *, vi: str, en: str) -> str:
         """A text of the board's own, in its language."""
@@ -40,7 +43,7 @@ class Setting:
 
 
 def settings(
-    *, province: str = "khanh-hoa", console_url: str = CONSOLE_URL
+    *, province: str = "khanh-hoa", console_url: str = CONSOLE_URL, map_tiles: str = ""
 ) -> dict[Language, Setting]:
     """The setting of each language.
 
@@ -55,6 +58,7 @@ def settings(
             catalog=catalog,
             schema=schema,
             console_url=console_url.rstrip("/"),
+            map_tiles=map_tiles,
         )
         for language in LANGUAGES
     }

@@ -50,8 +50,9 @@ def assets(on: Setting, measurement: str, *, label: str, tags: Tags) -> model.Va
     return query("asset", label, tag_values(on, measurement, "asset", tags=tags))
 
 
-def resolutions(on: Setting) -> model.VariableModel:
-    """Raw series, or means over 5 minutes or an hour, which are kept longer."""
+def resolutions(on: Setting, *, chosen: str = RAW) -> model.VariableModel:
+    """Raw series, or means over 5 minutes or an hour, which are kept longer. ``chosen`` is the
+    value at the start: ``RAW``, "_5m" or "_1h"."""
     return _custom(
         "resolution",
         on.say(vi="Độ phân giải", en="Resolution"),
@@ -60,6 +61,7 @@ def resolutions(on: Setting) -> model.VariableModel:
             (on.say(vi="5 phút (1 năm)", en="5 min (1 year)"), "_5m"),
             (on.say(vi="1 giờ (5 năm)", en="1 h (5 years)"), "_1h"),
         ],
+        chosen=chosen,
     )
 
 
@@ -97,34 +99,35 @@ def query(
 
 
 def _custom(
-    name: str, label: str, options: Sequence[tuple[str, str]], *, everything: Setting | None = None
+    name: str,
+    label: str,
+    options: Sequence[tuple[str, str]],
+    *,
+    chosen: str = "",
+    everything: Setting | None = None,
 ) -> model.VariableModel:
-    """The first option is chosen, or all of them."""
+    """One value (``chosen``, or the first), or several and at the start all of them."""
     for text, value in options:
         if " : " in text or "," in text or "," in value:
             raise ValueError(f"variable {name}: {text!r} would not be read as it is written")
-    chosen = model.VariableOption(text=options[0][0], value=options[0][1], selected=True)
-    if everything is not None:
-        all_of_it = everything.say(vi="Tất cả", en="All")
-        chosen = model.VariableOption(text=all_of_it, value=_ALL, selected=True)
-    return model.VariableModel(
+    variable = model.VariableModel(
         type_val=model.VariableType.CUSTOM,
         name=name,
         label=label,
         query=", ".join(f"{text} : {value}" for text, value in options),
-        options=[
-            *([chosen] if everything is not None else []),
-            *(
-                model.VariableOption(
-                    text=text, value=value, selected=everything is None and place == 0
-                )
-                for place, (text, value) in enumerate(options)
-            ),
-        ],
-        current=model.VariableOption(text=[str(chosen.text)], value=[_ALL])
-        if everything is not None
-        else chosen,
-        include_all=everything is not None,
-        multi=everything is not None,
-        all_value=_EVERYTHING if everything is not None else None,
     )
+    listed = [model.VariableOption(text=text, value=value) for text, value in options]
+    if everything is None:
+        start = next((one for one in listed if one.value == chosen), listed[0])
+        variable.current = start
+    else:
+        all_of_it = everything.say(vi="Tất cả", en="All")
+        start = model.VariableOption(text=all_of_it, value=_ALL)
+        listed.insert(0, start)
+        variable.current = model.VariableOption(text=[all_of_it], value=[_ALL])
+        variable.include_all = variable.multi = True
+        variable.all_value = _EVERYTHING
+    for one in listed:
+        one.selected = one is start
+    variable.options = listed
+    return variable

@@ -48,4 +48,10 @@ STATE: Mapping[str, Sign] = {
 assert SEVERITY.keys() == SEVERITY_RANK.keys()
 assert STATE.keys() == STATE_CODE.keys()
 
+# The catalog's values of enums are English words: what a person reads in their place.
+VALUES: Mapping[str, Text] = {
+    "mains": Text(vi="điện lưới", en="mains"),
+    "genset": Text(vi="máy phát", en="genset"),
+    "off": Text(vi="ngắt", en="off"),
+}
 YES, NO = Text(vi="có", en="yes"), Text(vi="không", en="no")
