@@ -12,7 +12,7 @@ from dashboards.words import Sign
 from ioc.text import Text
 
 # Title, unit of the catalog's kind, decimals.
-_MEASURES: Mapping[str, tuple[Text, str, int]] = {
+MEASURES: Mapping[str, tuple[Text, str, int]] = {
     "bts_total": (Text(vi="Tổng số trạm", en="Stations"), "1", 0),
     "bts_up": (Text(vi="Trạm đang phục vụ", en="Stations in service"), "1", 0),
     "bts_degraded": (Text(vi="Trạm suy giảm", en="Stations degraded"), "1", 0),
@@ -48,17 +48,18 @@ _MEASURES: Mapping[str, tuple[Text, str, int]] = {
     "alarms_warning": (Text(vi="Chú ý", en="Warning"), "1", 0),
     "alarms_suppressed": (Text(vi="Đã che", en="Suppressed"), "1", 0),
     "alarms_unacknowledged": (Text(vi="Chưa tiếp nhận", en="Unacknowledged"), "1", 0),
+    "alarms_written": (Text(vi="Cảnh báo trong ảnh chụp", en="Alarms in the snapshot"), "1", 0),
     "incidents_active": (Text(vi="Sự cố", en="Incidents"), "1", 0),
 }
 
 
 def is_measure(name: str) -> bool:
-    return name in _MEASURES
+    return name in MEASURES
 
 
 def of_measure(on: Setting, name: str, *, title: str = "") -> Look:
     """A measure's look, without limits. Raises ``KeyError`` for one that has none here yet."""
-    words, unit, decimals = _MEASURES[name]
+    words, unit, decimals = MEASURES[name]
     plain = Look(
         title=title or on.of(words),
         unit=grafana_unit(unit),

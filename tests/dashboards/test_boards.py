@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,9 +12,11 @@ from dashboards import ask, parts
 from dashboards.__main__ import main
 from dashboards.layout import Grid, LayoutError
 from dashboards.looks import Look, of_metric
+from dashboards.measures import MEASURES
 from dashboards.registry import BOARDS, FOLDER, drawn
 from dashboards.setting import Setting, settings
 from ioc.errors import QueryError
+from ioc.inventory.targets import MeasureName
 from tests.dashboards.fill_in import Times, asked, fill_in, panels
 
 ALL = [(name, language) for name in BOARDS for language in ("vi", "en")]
@@ -151,3 +153,7 @@ def test_filling_in_as_grafana_does() -> None:
     assert fill_in("/^${a:regex}$/", times, {"a": ".*"}) == "/^.*$/"
     with pytest.raises(KeyError, match="province"):
         fill_in("${province:regex}", times)
+
+
+def test_every_measure_that_boards_may_ask_for_is_worked_out() -> None:
+    assert set(MEASURES) == set(get_args(MeasureName))
