@@ -8,7 +8,7 @@ broker and the web are left out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,8 +75,8 @@ async def live_through(
     store_url: str,
     scale: float,
     hours: float,
-    troubles: Iterable[Trouble] = (),
     start_ms: int,
+    troubles: Callable[[Province], Iterable[Trouble]] = lambda _: (),
     seed: int = 1,
 ) -> Day:
     """Let the province send for ``hours``, with these troubles, and store all that comes of it.
@@ -114,7 +114,7 @@ async def live_through(
         service = _Service(journal, store, state, inventory, clock)
         stages = asyncio.create_task(service.run(Plan(profile)))
         stack.push_async_callback(_end, stages)
-        return await service.live(province, hours=hours, troubles=troubles)
+        return await service.live(province, hours=hours, troubles=troubles(province))
 
 
 class _Service:
@@ -187,10 +187,7 @@ class _Service:
             await self._reached("alarms", "kpi", position=position)
             if step % STORED_EVERY == 0:
                 await self._reached("store", position=position)
-        # What is still under way: transitions become series, buckets close.
-        for _ in range(12):
-            await clock.advance(STEP_S)
-            await self._reached("alarms", "kpi", "store", position=journal.end)
+        await self._reached("alarm_series", position=0)
         day.stop_ms = clock.now_ms()
         day.measures = dict(self._live.measures)
         return day
