@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards.provisioning import PROVISIONING, provisioned
 from dashboards.registry import FOLDER, differing, drawn, write
-from dashboards.setting import CONSOLE_URL
+from dashboards.setting import CONSOLE_URL, settings
 from ioc.errors import IocError
 
 
@@ -33,25 +34,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--console-url", default=CONSOLE_URL, help="where links to alarms lead (%(default)s)"
     )
     parser.add_argument(
+        "--map-tiles",
+        default="",
+        metavar="URL",
+        help="a tile server, https://…/{z}/{x}/{y}.png, for the map's background (none)",
+    )
+    parser.add_argument(
         "--out", type=Path, default=FOLDER, help="the folder of boards (dashboards/grafana/boards)"
+    )
+    parser.add_argument(
+        "--provisioning",
+        type=Path,
+        default=None,
+        help="the folder of provisioning files (dashboards/grafana/provisioning; with another "
+        "--out none are written)",
     )
     options = parser.parse_args(arguments)
     try:
-        files = drawn(province=options.province, console_url=options.console_url)
+        files = drawn(
+            province=options.province, console_url=options.console_url, map_tiles=options.map_tiles
+        )
     except IocError as error:
         print(f"dashboards: {error}", file=sys.stderr)
         return 1
+    written = [(files, options.out, "*/*.json")]
+    folder = options.provisioning or (PROVISIONING if options.out == FOLDER else None)
+    if folder is not None:
+        on = settings(province=options.province, console_url=options.console_url)["vi"]
+        written.append((provisioned(on), folder, "*/*.yaml"))
     if options.check:
-        faults = differing(files, options.out)
+        faults = [
+            fault
+            for some, place, pattern in written
+            for fault in differing(some, place, pattern=pattern)
+        ]
         for fault in faults:
             print(f"dashboards: {fault}", file=sys.stderr)
         if faults:
             print("dashboards: run python -m dashboards and commit", file=sys.stderr)
         return 1 if faults else 0
-    changed = write(files, options.out)
+    changed = [
+        file for some, place, pattern in written for file in write(some, place, pattern=pattern)
+    ]
     for file in changed:
         print(f"dashboards: {file}")
-    print(f"dashboards: {len(files)} boards, {len(changed)} changed")
+    print(f"dashboards: {sum(len(some) for some, *_ in written)} files, {len(changed)} changed")
     return 0
 
 
