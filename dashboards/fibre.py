@@ -14,6 +14,7 @@ from dashboards.measures import counted, of_measure
 from dashboards.metrics import column, now, trend
 from dashboards.setting import Setting
 from dashboards.words import CALM_STRONG, LINES, STATE
+from ioc.catalog import Flapping
 from ioc.store.derived import ALARM, ASSET_STATE
 from ioc.store.query import Tag
 from ioc.store.schema import KPI
@@ -428,12 +429,12 @@ def _baseline(on: Setting) -> model.Panel:
 def _errors(on: Setting, grid: Grid) -> None:
     grid.heading(on.say(vi="Chập chờn và lỗi", en="Flaps and errors"), folded=True)
     text = f"text_{on.language}"
+    rules = [rule.id for rule in on.kind(KIND).rules if isinstance(rule.when, Flapping)]
     flaps = parts.table(
-        title=on.say(vi="Tín hiệu suy giảm và chập chờn", en="Degraded signals and flaps"),
+        title=on.say(vi="Chập chờn", en="Flaps"),
         description=on.say(
-            vi="Cảnh báo suy giảm tín hiệu phát sinh trong khoảng thời gian đang xem, mới nhất "
-            "trước.",
-            en="Alarms of degraded signals that were raised in the time shown, the newest first.",
+            vi="Cảnh báo chập chờn phát sinh trong khoảng thời gian đang xem, mới nhất trước.",
+            en="Alarms of flapping that were raised in the time shown, the newest first.",
         ),
         columns={
             "Time": of_text(on.say(vi="Lúc", en="At"), width=170),
@@ -449,12 +450,13 @@ def _errors(on: Setting, grid: Grid) -> None:
                 ALARM,
                 [text, "alarm"],
                 where={"kind": [KIND]},
-                fields={"transition": ["raised"], "probable_cause": ["degradedSignalX733"]},
+                fields={"transition": ["raised"], "source": rules},
                 tags=_CHOSEN,
                 columns=["commune"],
                 limit=200,
             )
         ],
+        no_value=on.say(vi="Không chặng nào chập chờn.", en="No span came and went."),
     )
     grid.row(9, (12, flaps), (6, _ten(on, "pre_fec_ber")), (6, _ten(on, "uncorrected_frames")))
 

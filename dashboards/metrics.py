@@ -102,6 +102,7 @@ def now(
         look=replace(look, title=""),
         targets=[ask.latest(on, kind, [metric], where=where, tags=tags, times=times)],
         loud=loud,
+        worded=bool(look.mappings),
     )
 
 

@@ -36,11 +36,13 @@ def stat(
     text: Literal["auto", "value", "value_and_name", "name"] = "auto",
     orientation: Literal["auto", "horizontal", "vertical"] = "auto",
     rows: bool = False,
+    worded: bool = False,
     size: int | None = None,
 ) -> model.Panel:
     """Numbers to be read from afar. ``loud``: what is wrong fills the panel with its colour; a calm
-    value should then have a ``transparent`` step. ``rows`` shows each row of a table. ``size`` is
-    that of the value in pixels; without it Grafana takes what fits."""
+    value should then have a ``transparent`` step. ``rows`` shows each row of a table. ``worded``:
+    the values are texts or yes and no. ``size`` is that of the value in pixels; without it Grafana
+    takes what fits."""
     builder = (
         stat_builder.Panel()
         .color_mode(common.BigValueColorMode.BACKGROUND if loud else common.BigValueColorMode.VALUE)
@@ -48,7 +50,7 @@ def stat(
         .justify_mode(common.BigValueJustifyMode.AUTO)
         .text_mode(common.BigValueTextMode(text))
         .orientation(common.VizOrientation(orientation))
-        .reduce_options(_reduce(rows))
+        .reduce_options(_reduce(rows, worded=worded))
     )
     if size is not None:
         builder = builder.text(common_builder.VizTextDisplayOptions().value_size(size))
@@ -243,9 +245,10 @@ def series_looks(look: Look, names: Mapping[str, str]) -> dict[str, Look]:
     }
 
 
-def _reduce(rows: bool) -> common_builder.ReduceDataOptions:
+def _reduce(rows: bool, *, worded: bool = False) -> common_builder.ReduceDataOptions:
+    """Grafana takes numbers alone ("") or fields by a pattern, which would match the time too."""
     options = common_builder.ReduceDataOptions().values(rows).calcs(["lastNotNull"])
-    return options.fields("/.*/") if rows else options.fields("")
+    return options.fields("/^(?!(Time|time)$).*/" if worded else "")
 
 
 def _finished(
