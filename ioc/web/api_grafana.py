@@ -17,6 +17,7 @@ from ioc.alarms.model import SEVERITIES, Severity
 from ioc.catalog.causes import PROBABLE_CAUSES
 from ioc.catalog.model import EventType
 from ioc.inventory import Asset
+from ioc.inventory.model import OWN_ID
 from ioc.journal.records import Batch, DeviceAlarm
 from ioc.web.context import Context
 from ioc.web.models import Nothing
@@ -26,8 +27,6 @@ from ioc.web.routing import Call, Route
 
 log = structlog.get_logger()
 
-# The service itself, as an asset: it bears what is nobody else's.
-OWN_ASSET = "IOC"
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 # What a rule without labels says: a threshold was crossed, how bad that is nobody said.
 DEFAULT_SEVERITY: Severity = "indeterminate"
@@ -103,15 +102,15 @@ def _alarm(alert: GrafanaAlert, context: Context, *, now_ms: int) -> DeviceAlarm
 
 
 def _asset(name: str, context: Context) -> Asset:
-    """The asset an alert is about; the service's own where it names none that exists."""
+    """The asset an alert is about; the service itself where it names none that exists."""
     assets = context.inventory.assets
-    asset = assets.get(name) or assets.get(OWN_ASSET)
+    asset = assets.get(name) or assets.get(OWN_ID)
     if asset is None:
         raise ProblemError(
             503,
             "no-own-asset",
             "Nothing can bear this alarm",
-            f"The alert names no asset of the inventory, and the service's own asset {OWN_ASSET} "
+            f"The alert names no asset of the inventory, and the service's own asset {OWN_ID} "
             "is not in it yet; it is added at the service's start.",
             headers={"Retry-After": "10"},
         )
