@@ -30,6 +30,7 @@ from ioc.errors import ConfigError, InUseError, QueryError, StoreUnavailableErro
 from ioc.inventory import Asset
 from ioc.journal.records import Measure, Value
 from ioc.store.compile import duckdb_sql
+from ioc.store.derived import ALARM
 from ioc.store.port import RejectedPoint, Row
 from ioc.store.query import Answer, Query
 from ioc.store.rows import sort_out
@@ -270,7 +271,12 @@ class DuckDBStore:
         try:
             for kind, rows in by_kind.items():
                 measurement = self._schema.kinds[kind]
-                self._insert(kind, self._columns(rows, measurement, new_series), look_up=look_up)
+                # After a crash a transition may be journalled twice: the same row under one time.
+                repeats = kind == ALARM
+                if repeats:
+                    rows = list({(r.asset.id, r.reading.time_us): r for r in rows}.values())
+                batch = self._columns(rows, measurement, new_series)
+                self._insert(kind, batch, look_up=look_up or repeats)
             if measures:
                 self._insert(KPI, _kpi_columns(measures), look_up=look_up)
             if new_series:

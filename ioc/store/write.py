@@ -18,7 +18,7 @@ from ioc.errors import JournalFullError, StoreUnavailableError
 from ioc.inventory import Inventory
 from ioc.journal import Journal
 from ioc.journal.records import Batch, Derived, Entry, Measure, Measures, Quarantined, Reading
-from ioc.store.derived import DERIVED
+from ioc.store.derived import DERIVED, completed
 from ioc.store.port import RejectedPoint, Row, Store
 from ioc.supervise import StageHealth
 
@@ -102,6 +102,8 @@ class _Gathered:
                     reason = f"asset {item.asset!r} is not in the inventory any more"
                     self.unknown.append(RejectedPoint(point=item, reason=reason))
                 else:
+                    if isinstance(record, Derived):
+                        item = completed(item, asset, inventory.sites)
                     self.rows.append(Row(reading=item, asset=asset))
 
 

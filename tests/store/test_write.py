@@ -15,6 +15,7 @@ from ioc.inventory import Inventory
 from ioc.journal import Journal, open_journal
 from ioc.journal.records import Batch, Derived, Measures, Tick
 from ioc.store import Row, Store, open_store
+from ioc.store.derived import completed
 from ioc.store.write import GATHER_S, LAST_BACKOFF_S, MAX_ROWS, store_readings
 from ioc.supervise import StageHealth
 from tests.conformance.samples import T0_MS, ask, asset, at, derived, make_catalog, measure, row
@@ -76,7 +77,8 @@ async def test_what_the_service_worked_out_is_stored_like_readings(
     async with storing(journal, store, clock):
         await journal.append(Derived([r.reading for r in (good, odd, gone)]))
         await until(clock, lambda: store.positions.get(journal.uuid) == journal.end)
-    assert store.rows == [good]
+    # With what follows from the rest: the number of its state, where it is.
+    assert store.rows == [Row(reading=completed(good.reading, good.asset, {}), asset=good.asset)]
     assert [(q.topic, q.detail) for q in await journal.quarantined()] == [
         ("derived/asset_state/A1", "field type conflict"),
         ("derived/alarm/Gone", "asset 'Gone' is not in the inventory any more"),
