@@ -66,13 +66,13 @@ async def set_up(target: Target, readers: tuple[Reader, ...], *, renew: bool = F
         timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
     ) as session:
         asking = _Asking(target, session)
-        version = await asking.version()
-        server = _Version1(asking) if version.lstrip("v").startswith("1.") else _Version2(asking)
+        major, version = await asking.version()
+        server = _Version1(asking) if major == 1 else _Version2(asking)
         bucket = await server.make_bucket()
         tokens: dict[str, Done] = {}
         for reader in readers:
             known = _read(reader.file)
-            if known and not renew and await asking.works(known, writes=reader.writes):
+            if known and not renew and await server.works(known, writes=reader.writes):
                 tokens[reader.name] = "kept"
                 continue
             token = await server.make_token(reader)
@@ -107,19 +107,25 @@ class _Asking:
         self.target = target
         self._session = session
 
-    async def version(self) -> str:
+    async def version(self) -> tuple[int, str]:
+        """1 or 2, and the version as it says it."""
         status, headers, _ = await self._call("GET", "/ping", token="")
-        version = headers.get("X-Influxdb-Version", "")
-        if status not in (200, 204) or not version:
+        if status not in (200, 204) or "X-Influxdb-Version" not in headers:
             raise ConfigError(f"{self.target.url}: answers, but is no InfluxDB 1.x or 2.x")
-        return version
+        status, _, body = await self._call("GET", "/api/v2/setup", token="")
+        if status != 200:
+            return 1, headers["X-Influxdb-Version"]
+        if '"allowed":true' in "".join(body.split()):
+            raise ConfigError(f"{self.target.url}: is not set up yet; run there: influx setup")
+        return 2, headers["X-Influxdb-Version"]
 
-    async def works(self, token: str, *, writes: bool) -> bool:
-        """Whether a token may do what it is for. Nothing is written."""
-        read = await self._answer("SHOW MEASUREMENTS LIMIT 1", token=token)
-        if read is None or not writes:
-            return read is not None
-        # A write without points is refused as such by whoever let it in: 400, or 204 in 1.x.
+    async def reads(self, token: str) -> bool:
+        """Whether InfluxQL may ask the bucket with a token. 2.x answers with nothing when not."""
+        return await self._answer("SHOW MEASUREMENTS LIMIT 1", token=token) is not None
+
+    async def writes(self, token: str) -> bool:
+        """Whether a token may write to the bucket. Nothing is written: a request without points is
+        refused as such, with 400 (1.x: taken, with 204), by whoever would let points in."""
         status, _, _ = await self._call(
             "POST",
             "/api/v2/write",
@@ -163,12 +169,14 @@ class _Asking:
         *,
         query: Mapping[str, str] | None = None,
         body: object = None,
+        token: str | None = None,
     ) -> dict[str, Any]:
-        """The management API of 2.x, as the administrator."""
+        """The management API of 2.x, as the administrator; with another ``token``, what that one
+        may not see is not there."""
         status, _, text = await self._call(
             method,
             f"/api/v2/{path}",
-            token=self.target.admin_token,
+            token=self.target.admin_token if token is None else token,
             query=query,
             content=None if body is None else json.dumps(body),
         )
@@ -176,7 +184,7 @@ class _Asking:
             answer = json.loads(text) if text else {}
         except ValueError:
             answer = {}
-        if status == 404 and method == "GET":
+        if (status == 404 and method == "GET") or (status in (401, 403) and token is not None):
             return {}
         if not 200 <= status < 300:
             hint = "; check --admin-token-file" if status in (401, 403) else ""
@@ -218,6 +226,10 @@ class _Version1:
     def __init__(self, asking: _Asking) -> None:
         self._asking = asking
         self._target = asking.target
+
+    async def works(self, token: str, *, writes: bool) -> bool:
+        """Whether a token may do what it is for."""
+        return await self._asking.reads(token) and (not writes or await self._asking.writes(token))
 
     async def make_bucket(self) -> Done:
         found = await self._asking.ask("SHOW DATABASES")
@@ -262,10 +274,18 @@ class _Version2:
         self._org_id = ""
         self._newest = ""
 
+    async def works(self, token: str, *, writes: bool) -> bool:
+        """Whether a token may do what it is for: who may not read a bucket does not see it."""
+        named = {"name": self._target.bucket, "org": self._target.org}
+        seen = await self._asking.manage("GET", "buckets", query=named, token=token)
+        return bool(seen.get("buckets")) and (not writes or await self._asking.writes(token))
+
     async def make_bucket(self) -> Done:
         found = await self._asking.manage("GET", "orgs", query={"org": self._target.org})
         if not found.get("orgs"):
-            raise ConfigError(f"{self._target.url}: no organization {self._target.org!r}")
+            raise ConfigError(
+                f"{self._target.url}: no organization {self._target.org!r} that this token may see"
+            )
         self._org_id = str(found["orgs"][0]["id"])
         asked = {"name": self._target.bucket, "orgID": self._org_id}
         there = (await self._asking.manage("GET", "buckets", query=asked)).get("buckets")
