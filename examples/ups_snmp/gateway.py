@@ -13,15 +13,13 @@ from examples.ups_snmp.alarms import COMMUNICATIONS_LOST, AlarmTable
 from examples.ups_snmp.config import AlarmType, Config, Ups
 from examples.ups_snmp.mapping import KIND, metrics
 from examples.ups_snmp.outbox import Message, Outbox
-from examples.ups_snmp.snmp import Agent, NoAnswerError, Snapshot
+from examples.ups_snmp.snmp import Agent, NoAnswerError, Snapshot, agent_of
 from ioc.clock import Clock
 
 log = structlog.get_logger()
 
 # What answers within this goes out in one batch; who is slower does not hold up the others.
 GATHER_S = 1.0
-# A poll that is not done by then is given up, so that the next round is on time.
-SHARE_OF_INTERVAL = 0.9
 
 
 @dataclass
@@ -50,7 +48,7 @@ class Gateway:
         self._units = [
             _Unit(
                 ups,
-                Agent(ups, timeout_s=config.timeout_s, retries=config.retries),
+                agent_of(ups, config),
                 AlarmTable(types, language=config.language),
             )
             for ups in config.ups
@@ -90,12 +88,11 @@ class Gateway:
         """One UPS's element of the batch; None when there is nothing to say about it."""
         asset = unit.ups.asset
         try:
-            async with asyncio.timeout(self._config.interval_s * SHARE_OF_INTERVAL):
-                snapshot = await unit.agent.poll()
-        except (NoAnswerError, TimeoutError) as error:
+            snapshot = await unit.agent.poll()
+        except NoAnswerError as error:
             # Nothing is sent for it: the service sees its silence, and says so.
             if unit.answers is not False:
-                log.warning("no answer from a UPS", asset=asset, reason=str(error) or "too slow")
+                log.warning("no answer from a UPS", asset=asset, reason=str(error))
             unit.answers = False
             return None
         if not unit.answers:

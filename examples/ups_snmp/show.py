@@ -20,7 +20,7 @@ from examples.ups_snmp.mib import (
     OutputSource,
     scaled,
 )
-from examples.ups_snmp.snmp import Agent, NoAnswerError, Snapshot, Value
+from examples.ups_snmp.snmp import NoAnswerError, Snapshot, Value, agent_of
 from ioc.catalog import load_catalog
 from ioc.text import Language, Text
 
@@ -85,7 +85,7 @@ async def show(config: Config, types: tuple[AlarmType, ...], *, language: Langua
 
 
 async def _ask(config: Config, ups: Ups) -> Snapshot | NoAnswerError:
-    agent = Agent(ups, timeout_s=config.timeout_s, retries=config.retries)
+    agent = agent_of(ups, config)
     try:
         return await agent.describe()
     except NoAnswerError as error:

@@ -13,7 +13,7 @@ from pysnmp.error import PySnmpError
 from pysnmp.hlapi.v3arch import asyncio as hlapi
 from pysnmp.proto.rfc1905 import EndOfMibView, NoSuchInstance, NoSuchObject
 
-from examples.ups_snmp.config import V3, Access, Ups
+from examples.ups_snmp.config import V3, Access, Config, Ups
 from examples.ups_snmp.mib import COLUMNS, DESCRIPTION, SCALARS, Oid
 from ioc.errors import IocError
 
@@ -21,6 +21,11 @@ Value = int | str | Oid
 # Three lines and a handful of alarms come with one question; an agent's table is read so far.
 ROWS_AT_ONCE = 8
 MOST_ROWS = 64
+# A card that was exchanged has another engine id, which version 3 does not notice by itself. After
+# so many polls without an answer all is forgotten; then seldom, for it is a quarter of a second of
+# work, and a UPS can be away for good.
+RENEW_AT, RENEW_EVERY = 3, 30
+SHARE_OF_INTERVAL = 0.9
 
 AUTH = {
     "sha1": hlapi.USM_AUTH_HMAC96_SHA,
@@ -65,16 +70,19 @@ class Agent:
     """One UPS's agent. Belongs to one event loop; one question at a time.
 
     Each agent has an SNMP engine of its own: users of the same name with other passphrases, and
-    clocks that went wrong, stay apart.
+    clocks that went wrong, stay apart. A request is repeated ``retries`` times, each after
+    ``timeout_s``; a poll has ``within_s`` for all its requests.
     """
 
-    def __init__(self, ups: Ups, *, timeout_s: float, retries: int) -> None:
+    def __init__(self, ups: Ups, *, timeout_s: float, retries: int, within_s: float) -> None:
         self._ups = ups
+        self._within_s = within_s
         self._timeout_s = timeout_s
         self._retries = retries
         self._engine: Any = None
         self._target: Any = None
         self._credentials = _credentials(ups)
+        self._failures = 0
         self._refused: set[str] = set()
 
     async def poll(self) -> Snapshot:
@@ -92,22 +100,37 @@ class Agent:
             engine.close_dispatcher()
 
     async def _read(self, scalars: Mapping[str, Oid]) -> Snapshot:
-        try:
-            await self._open()
-            return Snapshot(await self._get(scalars), await self._walk(COLUMNS))
-        except PySnmpError as error:
-            raise NoAnswerError(str(error)) from error
-
-    async def _open(self) -> None:
-        ups = self._ups
         if self._engine is None:
             # A quarter of a second of work, which the others need not wait for.
             self._engine = await asyncio.to_thread(hlapi.SnmpEngine)
-        if self._target is None:
-            kind = hlapi.Udp6TransportTarget if ":" in ups.host else hlapi.UdpTransportTarget
-            self._target = await kind.create(
-                (ups.host, ups.port), timeout=self._timeout_s, retries=self._retries
-            )
+        try:
+            async with asyncio.timeout(self._within_s):
+                if self._target is None:
+                    self._target = await self._resolve()
+                snapshot = Snapshot(await self._get(scalars), await self._walk(COLUMNS))
+        except (NoAnswerError, PySnmpError, TimeoutError) as error:
+            self._failed()
+            if isinstance(error, NoAnswerError):
+                raise
+            raise NoAnswerError(str(error) or f"not within {self._within_s:g} s") from error
+        self._failures = 0
+        return snapshot
+
+    def _failed(self) -> None:
+        """Its name may stand for another address now, and another card have other objects."""
+        self._target = None
+        self._refused.clear()
+        self._failures += 1
+        renewed = self._failures == RENEW_AT or self._failures % RENEW_EVERY == 0
+        if renewed and self._ups.v3 is not None:
+            self.close()
+
+    async def _resolve(self) -> Any:
+        ups = self._ups
+        kind = hlapi.Udp6TransportTarget if ":" in ups.host else hlapi.UdpTransportTarget
+        return await kind.create(
+            (ups.host, ups.port), timeout=self._timeout_s, retries=self._retries
+        )
 
     async def _ask(self, command: Any, *question: Any) -> tuple[int, int, Any]:
         """(error status, its index from 1, variables). Raises when there is no answer at all."""
@@ -120,9 +143,6 @@ class Agent:
             lookupMib=False,
         )
         if failure:
-            # Its name may stand for another address now, and another card have other objects.
-            self._target = None
-            self._refused.clear()
             raise NoAnswerError(str(failure), failure=type(failure).__name__)
         return int(status), int(index), found
 
@@ -165,6 +185,16 @@ class Agent:
                     reached[name] = oid
                     found[name][oid[-1]] = value
         return found
+
+
+def agent_of(ups: Ups, config: Config) -> Agent:
+    """The agent of one UPS, given up in time for the next round."""
+    return Agent(
+        ups,
+        timeout_s=config.timeout_s,
+        retries=config.retries,
+        within_s=config.interval_s * SHARE_OF_INTERVAL,
+    )
 
 
 def _objects(oids: Iterable[Oid]) -> list[Any]:

@@ -11,16 +11,13 @@ import pytest
 
 from examples.ups_snmp.config import load_config
 from ioc.errors import FileError
-
-LAB = Path(__file__).parents[2] / "examples" / "ups_snmp" / "lab"
-SECRETS = {"community": "lab-community", "auth": "lab-auth-passphrase", "privacy": "lab-privacy-p"}
+from tests.examples.lab import LAB, SECRETS, write_secrets
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
     """The lab's configuration with its secrets beside it."""
-    for name, secret in SECRETS.items():
-        (tmp_path / name).write_text(secret + "\n")
+    write_secrets(tmp_path)
     path = tmp_path / "gateway.yaml"
     path.write_text((LAB / "gateway.yaml").read_text())
     return path

@@ -20,28 +20,20 @@ from examples.ups_snmp.agent import Said, Variables, open_agent
 from examples.ups_snmp.config import Ups
 from examples.ups_snmp.mapping import metrics
 from examples.ups_snmp.mib import COLUMNS, SCALARS, WELL_KNOWN_ALARMS
-from examples.ups_snmp.snmp import AUTH, MOST_ROWS, PRIVACY, Agent, NoAnswerError
+from examples.ups_snmp.snmp import AUTH, MOST_ROWS, PRIVACY, RENEW_AT, Agent, NoAnswerError
 from ioc.errors import FileError
+from tests.examples.lab import LAB, free_udp_port, write_secrets
 
-LAB = Path(__file__).parents[2] / "examples" / "ups_snmp" / "lab"
-SECRETS = {"community": "lab-community", "auth": "lab-auth-pass", "privacy": "lab-privacy-pass"}
 V2C = {"v2c": {"community_file": "community"}}
 V3 = {"v3": {"user": "ioc", "auth_file": "auth", "privacy_file": "privacy"}}
 Open = Callable[..., int]
 
 
-def free_udp_port() -> int:
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def lab(tmp_path: Path) -> Path:
     """A folder with the secrets and the file of UPS A."""
-    for name, secret in {**SECRETS, "wrong": "wrong-secret"}.items():
-        (tmp_path / name).write_text(secret)
+    write_secrets(tmp_path)
+    (tmp_path / "wrong").write_text("wrong-secret")
     write(tmp_path, lambda said: None)
     return tmp_path
 
@@ -83,7 +75,7 @@ async def ask(lab: Path) -> Any:
         ups = Ups.model_validate(
             {"asset": "A", "host": "127.0.0.1", "port": port, **access}, context={"folder": lab}
         )
-        agents.append(Agent(ups, timeout_s=timeout_s, retries=0))
+        agents.append(Agent(ups, timeout_s=timeout_s, retries=0, within_s=30))
         return agents[-1]
 
     yield reader
@@ -161,10 +153,21 @@ async def test_nobody_there(ask: Callable[..., Agent]) -> None:
         await ask(free_udp_port(), timeout_s=0.2).poll()
 
 
+async def test_who_is_too_slow_is_given_up(lab: Path) -> None:
+    ups = Ups.model_validate(
+        {"asset": "A", "host": "127.0.0.1", "port": free_udp_port(), **V2C}, context={"folder": lab}
+    )
+    agent = Agent(ups, timeout_s=5, retries=5, within_s=0.2)
+    with pytest.raises(NoAnswerError, match=r"not within 0\.2 s"):
+        await agent.poll()
+    agent.close()
+    await asyncio.sleep(0)
+
+
 async def test_a_name_that_does_not_exist_is_no_answer(lab: Path) -> None:
     ups = Ups.model_validate({"asset": "A", "host": "ups.invalid", **V2C}, context={"folder": lab})
     with pytest.raises(NoAnswerError, match=r"ups\.invalid"):
-        await Agent(ups, timeout_s=1, retries=0).poll()
+        await Agent(ups, timeout_s=1, retries=0, within_s=30).poll()
 
 
 async def test_the_file_is_read_anew(lab: Path, opened: Open, ask: Callable[..., Agent]) -> None:
@@ -259,33 +262,43 @@ async def test_datagrams_that_are_no_snmp_change_nothing(
     assert metrics(await ask(port).poll())["runtime_min"] == 42
 
 
-def engine(*, boots: int, up_for_s: int) -> Any:
-    """An SNMP engine as a card has it that keeps its id."""
+def engine(id_: bytes, *, boots: int, up_for_s: int) -> Any:
+    """An SNMP engine as a card has it: with an id, a count of its starts and a clock of its own."""
     made = SnmpEngine()
     names = ("snmpEngineID", "snmpEngineBoots", "snmpEngineTime")
-    id_, count, since = made.get_mib_builder().import_symbols("__SNMP-FRAMEWORK-MIB", *names)
-    id_.syntax = made.snmpEngineID = id_.syntax.clone(b"\x80\x00\xfc\x00\x05lab-ups")
+    own, count, since = made.get_mib_builder().import_symbols("__SNMP-FRAMEWORK-MIB", *names)
+    own.syntax = made.snmpEngineID = own.syntax.clone(b"\x80\x00\xfc\x00\x05" + id_)
     count.syntax = count.syntax.clone(boots)
     since.syntax = since.syntax.clone(int(time.time()) - up_for_s)
     return made
 
 
-@pytest.mark.parametrize("boots_after", [1, 4, 5], ids=["forgot", "kept", "counts"])
-async def test_a_card_that_was_restarted_is_believed_again(
-    opened: Open, ask: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch, boots_after: int
+@pytest.mark.parametrize(
+    ("id_", "boots", "without_answer"),
+    [(b"card", 5, 1), (b"card", 4, 1), (b"card", 1, 1), (b"another", 1, RENEW_AT)],
+    ids=["restarted", "lost-its-clock", "lost-its-count", "exchanged"],
+)
+async def test_a_card_that_begins_anew_is_believed_again(
+    opened: Open,
+    ask: Callable[..., Agent],
+    monkeypatch: pytest.MonkeyPatch,
+    id_: bytes,
+    boots: int,
+    without_answer: int,
 ) -> None:
-    """Version 3 refuses what is out of its time window, for good where time or count of starts went
-    back (RFC 3414, 3.2.7), as cheap cards do. One poll without an answer begins anew."""
-    monkeypatch.setattr(simulated, "SnmpEngine", lambda: engine(boots=4, up_for_s=1000))
+    """Version 3 refuses what is out of its time window (RFC 3414, 3.2.7); cheap cards go back in
+    time."""
+    monkeypatch.setattr(simulated, "SnmpEngine", lambda: engine(b"card", boots=4, up_for_s=1000))
     port = opened(access=V3)
     agent = ask(port, V3, timeout_s=2)
     await agent.poll()
     opened.engines[-1].close_dispatcher()  # type: ignore[attr-defined]  # see the fixture
     await asyncio.sleep(0)
-    monkeypatch.setattr(simulated, "SnmpEngine", lambda: engine(boots=boots_after, up_for_s=0))
+    monkeypatch.setattr(simulated, "SnmpEngine", lambda: engine(id_, boots=boots, up_for_s=0))
     opened(port=port)
-    with pytest.raises(NoAnswerError):
-        await agent.poll()
+    for _ in range(without_answer):
+        with pytest.raises(NoAnswerError):
+            await agent.poll()
     assert metrics(await agent.poll())["runtime_min"] == 42
 
 
