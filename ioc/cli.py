@@ -22,6 +22,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("inventory", "ioc.commands.inventory", "What exists: show, add, retire, export."),
     ("rules", "ioc.commands.rules", "When a reading is an alarm: list, show, check."),
     ("webhook", "ioc.commands.webhook", "Receive signed webhooks, make keys, send a test."),
+    ("grafana", "ioc.commands.grafana", "Boards and alerting in a Grafana that runs elsewhere."),
     ("token", "ioc.commands.token", "Who may use the API: create, list, revoke."),
     ("deploy", "ioc.commands.deploy", "Set a deployment up: secrets, broker users, InfluxDB."),
     ("doctor", "ioc.commands.doctor", "What is missing or wrong, on one screen."),

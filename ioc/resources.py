@@ -19,6 +19,15 @@ def provinces_folder() -> Path:
     raise ConfigError("province files: not found beside or inside the package; install it again")
 
 
+def grafana_folder() -> Path:
+    """The folder of Grafana's boards and provisioning files. Raises ``ConfigError`` when there is
+    none."""
+    for folder in (_PACKAGE / "_data" / "grafana", _CHECKOUT / "dashboards" / "grafana"):
+        if (folder / "boards").is_dir():
+            return folder
+    raise ConfigError("Grafana's files: not found beside or inside the package; install it again")
+
+
 def usual_console_folder() -> Path:
     """Where the built console belongs, whether it is there or not."""
     installed = _PACKAGE / "_data" / "console"
