@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
 from ioc.alarms.lifecycle import DEVICE, Effect, Lifecycle, LifecycleState, Standing
 from ioc.alarms.model import Alarm, AssetState, Severity, Transition
@@ -35,9 +34,12 @@ from ioc.journal.records import (
 )
 
 # Changes with what the same journal gives: a snapshot of another version is not replayed from.
-VERSION = 1
+VERSION = 2
 # Ticks come every second. A longer step is a stop of the service, or a clock that was set.
 LONGEST_TICK_MS = 5_000
+# The machine may have slept, and cut off devices that have to connect again: they get as long again
+# as it slept, at most this.
+LONGEST_RETURN_MS = 15_000
 # X.733 words of equipment that say that a span carries nothing.
 ISOLATING_CAUSES = frozenset({"lossOfSignal", "linkFailure", "cableTamper"})
 NETWORK_EVENTS = frozenset({"communications", "qualityOfService"})
@@ -54,7 +56,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     now_ms: int
     listening: bool
     ticked_ms: int
-    armed_ms: int
+    return_ms: int = 0  # not in snapshots of version 1
     tables: dict[str, TableState]
     rules: dict[str, RulesState]
     lifecycle: LifecycleState
@@ -71,8 +73,8 @@ class Engine:
         self.now_ms = 0
         self.listening = False
         self.ignored: Counter[str] = Counter()
-        self._armed_ms = 0
-        self._ticked_ms = 0
+        self._ticked_ms = 0  # 0 for never
+        self._return_ms = 0  # what devices still get to come back after a late tick
         self._tables: dict[str, KindTable] = {}
         self._rules: dict[str, KindRules] = {}
         for name, kind in catalog.kinds.items():
@@ -305,24 +307,27 @@ class Engine:
     # Time, people, inventory
 
     def _tick(self, tick: Tick) -> None:
+        """A second has passed. Silence is judged where we listened from the last tick to this one,
+        and devices had no reason to be away."""
         step_ms = tick.now_ms - self._ticked_ms
-        self._ticked_ms = tick.now_ms
         set_back = tick.now_ms < self.now_ms - LONGEST_TICK_MS
         self.now_ms = self.lifecycle.now_ms = (
             tick.now_ms if set_back else max(self.now_ms, tick.now_ms)
         )
-        if set_back:
+        late = step_ms > LONGEST_TICK_MS
+        heard = self.listening and tick.listening and not (late or set_back or self._return_ms)
+        self._return_ms = max(0, self._return_ms - max(0, step_ms))
+        if late and self._ticked_ms and not set_back:
+            self._return_ms = max(self._return_ms, min(step_ms, LONGEST_RETURN_MS))
+        self.listening, self._ticked_ms = tick.listening, tick.now_ms
+        if not heard:
+            # Time that does not count, for anybody's silence or grace.
             for table in self._tables.values():
-                np.minimum(table.last_seen, tick.now_ms, out=table.last_seen)
-        awake = self.listening and not set_back and abs(step_ms) <= LONGEST_TICK_MS
-        self.listening = tick.listening
-        if not tick.listening:
+                table.not_heard(for_ms=step_ms, now_ms=tick.now_ms)
+            self._root_cause.not_heard(for_ms=step_ms, now_ms=tick.now_ms)
             return
-        if not awake:
-            self._armed_ms = tick.now_ms
-            self._root_cause.rearm(tick.now_ms)
         for rules in self._rules.values():
-            for found in rules.silent(now_ms=tick.now_ms, armed_ms=self._armed_ms):
+            for found in rules.silent(now_ms=tick.now_ms):
                 self._found(rules, found)
         self._settle()
         self._root_cause.tick(tick.now_ms)
@@ -396,7 +401,7 @@ class Engine:
                 now_ms=self.now_ms,
                 listening=self.listening,
                 ticked_ms=self._ticked_ms,
-                armed_ms=self._armed_ms,
+                return_ms=self._return_ms,
                 tables={name: table.saved() for name, table in self._tables.items()},
                 rules={name: rules.saved() for name, rules in self._rules.items()},
                 lifecycle=self.lifecycle.saved(),
@@ -412,7 +417,7 @@ class Engine:
         self._take_values(snapshot)
         self.now_ms = self.lifecycle.now_ms = snapshot.now_ms
         self.listening = snapshot.listening
-        self._ticked_ms, self._armed_ms = snapshot.ticked_ms, snapshot.armed_ms
+        self._ticked_ms, self._return_ms = snapshot.ticked_ms, snapshot.return_ms
         for name, rules in snapshot.rules.items():
             self._rules[name].restore(rules)
         self.lifecycle.restore(snapshot.lifecycle)
@@ -467,7 +472,8 @@ class Engine:
             began_ms=alarm.raised_ms,
             network=alarm.event_type in NETWORK_EVENTS,
             heard_ms=alarm.changed_ms,
-            unsuppress_ms=self.now_ms if alarm.suppressed else None,
+            # Long past: the first tick makes its grace a whole one.
+            unsuppress_ms=alarm.changed_ms if alarm.suppressed else None,
         )
         if rules is not None and watch is not None:
             row = rules.table.rows.get(alarm.asset)

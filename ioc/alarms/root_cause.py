@@ -139,10 +139,16 @@ class RootCause:
                 self._lifecycle.unsuppress(standing)
         self._weigh(grown)
 
-    def rearm(self, now_ms: int) -> None:
-        """Silence could not be judged until now: whoever has a grace gets it again."""
+    def not_heard(self, *, for_ms: int, now_ms: int) -> None:
+        """Nobody listened for this long until now: whoever has a grace has it longer by that, but
+        not more than a whole one from now. ``for_ms`` is below 0 where the clock was set back."""
         for standing in self._waiting.values():
-            standing.unsuppress_ms = now_ms + self._grace_ms(standing.alarm.kind)
+            if standing.unsuppress_ms is not None:
+                whole_ms = now_ms + self._grace_ms(standing.alarm.kind)
+                standing.unsuppress_ms = min(standing.unsuppress_ms + for_ms, whole_ms)
+        for site, one in self._recovering.items():
+            until_ms = min(one.until_ms + for_ms, now_ms + self._grace_ms(STATION))
+            self._recovering[site] = Recovering(one.root, until_ms)
 
     # Looking for a parent
 

@@ -300,18 +300,15 @@ class KindRules:
             shape = self._shapes[names] = Shape(self, names)
         return shape
 
-    def silent(self, *, now_ms: int, armed_ms: int) -> list[Found]:
-        """Assets that have just become silent. Never-seen ones are not.
-
-        ``armed_ms`` is when silence began to be judged (again): every asset has its full time
-        from there.
-        """
+    def silent(self, *, now_ms: int) -> list[Found]:
+        """Assets that have just become silent, with how long (s) they were while somebody
+        listened. Never-seen ones are not."""
         found = []
-        seen = self.table.last_seen
+        seen, quiet_since = self.table.last_seen > 0, self.table.quiet_since
         for watch, allowed_ms in self.silence:
             status = self.status[:, watch.number]
-            late = np.maximum(seen, armed_ms) < now_ms - allowed_ms - watch.rule.for_s * 1000
-            late &= (seen > 0) & ((status == NORMAL) | (status == CLEARING))
+            late = quiet_since < now_ms - allowed_ms - watch.rule.for_s * 1000
+            late &= seen & ((status == NORMAL) | (status == CLEARING))
             for row in np.flatnonzero(late).tolist():
                 if status[row] == CLEARING:  # silent again before it was called clear
                     status[row] = RAISED
@@ -323,7 +320,7 @@ class KindRules:
                         watch=watch,
                         step="raise",
                         time_us=now_ms * 1000,
-                        value=(now_ms - int(seen[row])) / 1000,
+                        value=(now_ms - int(quiet_since[row])) / 1000,
                     )
                 )
         return found
@@ -469,6 +466,7 @@ class Shape:
             table.times[grid, self.columns] = times[:, None]
         seen = table.last_seen[rows]
         table.last_seen[rows] = np.maximum(seen, received)
+        table.quiet_since[rows] = np.maximum(table.quiet_since[rows], received)
         table.clock_off[rows] = off
         signals = self._signals(rows, times, values, previous, off)
         found = self._compare(rows, times, values, previous_times, signals)

@@ -36,6 +36,7 @@ class TableState(msgspec.Struct, kw_only=True):
     times: bytes
     last_seen: bytes
     clock_off: bytes
+    quiet_since: bytes = b""  # not in snapshots of version 1
 
 
 class KindTable:
@@ -43,6 +44,8 @@ class KindTable:
 
     ``times`` is the time a value was evaluated under: its storage time, or the time it was received
     while the asset's clock is off. ``last_seen`` is when telemetry was last received (Unix ms).
+    ``quiet_since`` is the same, moved on by all time since then in which nobody listened: silence
+    is judged by it. Both mean something only for an asset that was seen.
     """
 
     def __init__(self, name: str, kind: Kind) -> None:
@@ -61,6 +64,7 @@ class KindTable:
         self.values: Floats = np.empty((0, len(self.columns)))
         self.times: Longs = np.empty((0, len(self.columns)), dtype=np.int64)
         self.last_seen: Longs = np.empty(0, dtype=np.int64)
+        self.quiet_since: Longs = np.empty(0, dtype=np.int64)
         self.clock_off: Bytes = np.empty(0, dtype=np.int8)
         self.reserve(FIRST_CAPACITY)
 
@@ -72,6 +76,7 @@ class KindTable:
         self.values = grown(self.values, capacity, math.nan)
         self.times = grown(self.times, capacity, 0)
         self.last_seen = grown(self.last_seen, capacity, 0)
+        self.quiet_since = grown(self.quiet_since, capacity, 0)
         self.clock_off = grown(self.clock_off, capacity, 0)
         self.capacity = capacity
 
@@ -100,8 +105,17 @@ class KindTable:
         self.values[row] = math.nan
         self.times[row] = 0
         self.last_seen[row] = 0
+        self.quiet_since[row] = 0
         self.clock_off[row] = 0
         return row
+
+    def not_heard(self, *, for_ms: int, now_ms: int) -> None:
+        """Nobody listened for this long until now: no asset's silence is longer for it.
+
+        Where the clock was set in that time, ``for_ms`` is by how much it moved, also backwards.
+        """
+        np.minimum(self.quiet_since + for_ms, now_ms, out=self.quiet_since)
+        np.minimum(self.last_seen, now_ms, out=self.last_seen)
 
     def live_values(self, row: int) -> dict[str, LiveValue]:
         """What was measured last, in the catalog's own types."""
@@ -130,6 +144,7 @@ class KindTable:
             values=self.values[:used].tobytes(),
             times=self.times[:used].tobytes(),
             last_seen=self.last_seen[:used].tobytes(),
+            quiet_since=self.quiet_since[:used].tobytes(),
             clock_off=self.clock_off[:used].tobytes(),
         )
 
@@ -146,6 +161,8 @@ class KindTable:
                 self.values[:used, self.columns[name]] = values[:, column]
                 self.times[:used, self.columns[name]] = times[:, column]
         self.last_seen[:used] = np.frombuffer(saved.last_seen, dtype=np.int64)
+        quiet_since = saved.quiet_since or saved.last_seen
+        self.quiet_since[:used] = np.frombuffer(quiet_since, dtype=np.int64)
         self.clock_off[:used] = np.frombuffer(saved.clock_off, dtype=np.int8)
         self.assets = list(saved.assets)
         self.rows = {asset: row for row, asset in enumerate(self.assets) if asset}

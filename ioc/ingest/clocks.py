@@ -49,29 +49,40 @@ class Clocks:
 class Listening:
     """Whether an asset's silence may be judged: the broker is there and no backlog drains.
 
-    After a connect, devices need some time to come back too (``grace_s``), and what the broker
-    kept must have come: it shows in messages that are late by the median of a batch and become
-    less late as it drains. A lag that stays is no backlog but somebody's wrong clock. Later on,
-    messages that wait here show a backlog. Times are seconds of a monotonic clock.
+    After a connect, devices need some time to come back too (at most ``grace_s``), and what the
+    broker kept must have come: it shows in messages that are late by the median of a batch and
+    become less late as it drains. A lag that stays is no backlog but somebody's wrong clock. Later
+    on, messages that wait here show a backlog. Times are seconds of a monotonic clock.
+
+    Who was away is not known here. A stall of our own disk ends our connection alone; a broker that
+    restarts ends everyone's, and is back as fast. So the time that devices get depends on for how
+    long nothing came: as long again, and ``SETTLE_S``. A device that doubles its waiting times
+    connects again within that. For one that waits for longer (up to 15 s), ``SETTLE_S`` is what
+    three cadences of 10 s, the least that silence takes to be noticed, leave open: it may have
+    spoken one cadence before, and speak one after. The 2 s after which the broker sends again what
+    a stall left unacknowledged are within it too.
     """
 
     def __init__(self, *, grace_s: float = GRACE_S) -> None:
         self._grace_s = grace_s
-        self._connected_s: float | None = None
+        self._connected = False
+        self._came_s = -math.inf  # when something came last
         self._drained_s = 0.0  # when a backlog was last seen, and some time for it to settle
         self._least_lag_s = math.inf
         self._progress_s = 0.0
 
     def connected(self, now_s: float) -> None:
-        self._connected_s = self._progress_s = now_s
-        self._drained_s = now_s + self._grace_s
+        self._connected, self._progress_s = True, now_s
+        grace_s = min(self._grace_s, SETTLE_S + now_s - self._came_s)
+        self._drained_s = max(self._drained_s, now_s + grace_s)
         self._least_lag_s = math.inf
 
     def disconnected(self) -> None:
-        self._connected_s = None
+        self._connected = False
 
     def received(self, now_s: float, *, lag_s: float, waiting: int) -> None:
         """A batch was taken: how late its messages were, and how many still wait."""
+        self._came_s = now_s
         if waiting > DEEP:
             self._drained_s = max(self._drained_s, now_s + SETTLE_S)
         if lag_s > LATE_S and self.draining(now_s):
@@ -81,7 +92,7 @@ class Listening:
                 self._drained_s = max(self._drained_s, now_s + SETTLE_S)
 
     def listening(self, now_s: float) -> bool:
-        return self._connected_s is not None and now_s >= self._drained_s
+        return self._connected and now_s >= self._drained_s
 
     def draining(self, now_s: float) -> bool:
         """Whether what comes may have waited at the broker."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ioc.alarms.engine import Engine, read_snapshot
+from ioc.alarms.engine import VERSION, Engine, read_snapshot
 from ioc.alarms.model import Transition
 from ioc.catalog import Catalog
 from ioc.inventory import Asset, Inventory
@@ -182,6 +182,45 @@ def test_other_rules_adopt_the_alarms_that_stand() -> None:
         ("cleared", "D2", "no-data"),
         ("cleared", "S1", "los"),
     ]
+
+
+def test_a_grace_is_whole_after_an_adoption() -> None:
+    """Also without a snapshot, when nobody knows when it began."""
+    sites, assets = ring_and_spur()
+    it = Drill(EVERY_CONDITION, assets, sites)
+    it.run(to_s=30, D1={"level": 1.0}, S1={"rx": -10.0})
+    it.run(to_s=80, S1={"rx": -40.0})
+    it.run(to_s=90, S1={"rx": -10.0})  # the root is gone, its child still silent
+    engine = Engine(it.catalog, it.engine.inventory, journal_uuid=it.uuid)
+    engine.adopt(
+        [one.alarm for one in it.engine.lifecycle.standing.values()],
+        [],
+        next_id=it.engine.lifecycle.next_id,
+        snapshot=None,
+    )
+    it.engine = engine
+    assert it.alarm("D1", "no-data").suppressed
+    assert it.tick(to_s=it.now_s + 24) == []
+    assert [one.kind for one in it.tick(to_s=it.now_s + 3)] == ["unsuppressed"]
+
+
+def test_a_snapshot_of_version_1_still_gives_its_values() -> None:
+    it = Drill(EVERY_CONDITION)
+    it.run(to_s=30, K1={"level": 1.0})
+    old = msgspec.msgpack.decode(it.engine.snapshot())
+    old |= {"version": 1, "armed_ms": old.pop("return_ms")}
+    for table in old["tables"].values():
+        del table["quiet_since"]
+    snapshot = read_snapshot(msgspec.msgpack.encode(old))
+    assert snapshot is not None
+    assert snapshot.version != VERSION  # not replayed from
+    engine = Engine(it.catalog, it.engine.inventory, journal_uuid=it.uuid)
+    engine.adopt([], [], next_id=1, snapshot=snapshot)
+    it.engine = engine
+    assert engine.table.values("K1")["level"].value == 1.0
+    it.now_ms += 3600_000
+    assert it.tick(to_s=it.now_s + 30) == []
+    assert told(it.tick(to_s=it.now_s + 2)) == [("raised", "K1", "no-data")]
 
 
 def test_cleared_alarms_can_be_acknowledged_after_an_adoption() -> None:

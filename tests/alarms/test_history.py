@@ -39,7 +39,7 @@ async def told(state: State) -> Drill:
     it.read("D1", at_s=13, level=1)
     it.read("D2", at_s=13, level=1)
     it.read("S1", at_s=14, rx=-40.0)
-    it.run(to_s=60, S1={"rx": -40.0}, A1={"level": 11.0}, B1={"level": 1.0})
+    it.run(to_s=70, S1={"rx": -40.0}, A1={"level": 11.0}, B1={"level": 1.0})
     work = saved.Work(
         journal_uuid=it.uuid, after=None, position=len(it.entries), transitions=it.transitions
     )

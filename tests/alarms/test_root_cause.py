@@ -127,6 +127,16 @@ def test_a_station_that_falls_silent_during_the_repair_is_explained(it: Drill) -
     assert told(it.run(to_s=100, **all_fine())) == [("cleared", "D1", "no-data")]
 
 
+def test_time_that_nobody_listened_does_not_count_for_a_repair(it: Drill) -> None:
+    it.run(to_s=45, **without("D1", "D2", "D3", "C1", "S2", S1=DARK))
+    root = it.alarm("S1", "los").id
+    it.run(to_s=55, **without("D1"))
+    assert it.tick(to_s=300, listening=False) == []
+    (raised,) = it.run(to_s=310, **without("D1"))
+    assert told([raised]) == [("raised", "D1", "no-data")]
+    assert raised.alarm.parent == root
+
+
 def test_a_parent_that_comes_late_takes_its_children(it: Drill) -> None:
     silent = ("C1", "D1", "D2", "D3", "S1", "S2")
     before = it.run(to_s=70, **without(*silent))

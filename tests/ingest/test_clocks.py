@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from ioc.ingest.clocks import Clocks, Listening
 
 NOW = 1_767_225_600_000
@@ -62,6 +64,42 @@ class TestListening:
         listening = self.connected()
         assert not listening.listening(114)
         assert listening.listening(115)  # also when nothing came: that is silence
+
+    def test_after_a_short_gap_devices_need_less_time(self) -> None:
+        """A stall of our own disk cut only us off: what comes has hardly stopped."""
+        listening = self.connected()
+        listening.received(200, lag_s=0.1, waiting=0)
+        listening.disconnected()
+        listening.connected(201.2)
+        assert not listening.listening(201.2 + 6.1)
+        assert listening.listening(201.2 + 6.2)
+
+    @pytest.mark.parametrize(("gap_s", "grace_s"), [(0, 5), (4, 9), (10, 15), (600, 15)])
+    def test_the_longer_the_gap_the_longer_the_grace(self, gap_s: float, grace_s: float) -> None:
+        listening = self.connected()
+        listening.received(200, lag_s=0.1, waiting=0)
+        listening.disconnected()
+        listening.connected(200 + gap_s)
+        assert not listening.listening(200 + gap_s + grace_s - 0.1)
+        assert listening.listening(200 + gap_s + grace_s)
+
+    def test_a_gap_is_as_long_as_nothing_came(self) -> None:
+        """A frozen broker is noticed late, by keep-alive."""
+        listening = self.connected()
+        listening.received(200, lag_s=0.1, waiting=0)
+        listening.disconnected()  # 25 s later
+        listening.connected(226)
+        assert not listening.listening(240)
+        assert listening.listening(241)
+
+    def test_a_short_gap_does_not_cut_a_grace_short(self) -> None:
+        """A broker that starts, takes a message, falls over and starts again."""
+        listening = self.connected()
+        listening.received(101, lag_s=0.1, waiting=0)
+        listening.disconnected()
+        listening.connected(102)
+        assert not listening.listening(114)
+        assert listening.listening(115)
 
     def test_not_while_a_backlog_drains(self) -> None:
         listening = self.connected(grace_s=1)
