@@ -84,13 +84,15 @@ def from_catalog(
     """A watch for what a rule of the catalog says, with its limits, words and severity.
 
     It fires ``AFTER_THE_SERVICE_S`` later. Raises ``KeyError`` for a rule that is not there,
-    ``QueryError`` for one that asks for something else than a limit or a value.
+    ``QueryError`` for one that asks for something else than a limit, or yes or no.
     """
     rule = next((one for one in on.kind(kind).rules if one.id == rule_id), None)
     if rule is None:
         raise KeyError(f"{kind} has no rule {rule_id!r} in the catalog")
     when = rule.when
-    if not isinstance(when, Threshold | Equals):
+    if not (
+        isinstance(when, Threshold) or (isinstance(when, Equals) and isinstance(when.equals, bool))
+    ):
         raise QueryError(f"rule {rule_id}: {type(when).__name__} is not watched from outside")
     metric = on.metric(kind, when.metric)
     unit = "" if metric.unit == "1" else metric.unit
@@ -119,21 +121,13 @@ def from_catalog(
             clear=when.clear_below if when.above is not None else when.clear_above,
             text=_put(rule.text, threshold=f"{limit:g}", unit=unit),
         )
-    # How often it was so: a bool or a text is no number to compare.
-    target = ask.latest(
-        on,
-        kind,
-        [when.metric],
-        fields={when.metric: [when.equals]},
-        group_by=["asset"],
-        how="count",
-        times=TIMES,
-    )
+    # Grafana's expressions take yes for 1 and no for 0.
+    target = ask.latest(on, kind, [when.metric], group_by=["asset"], times=TIMES)
     return replace(
         common,
-        asked=(Asked(text=target.text, from_s=2 * metric.cadence_s),),
-        above=0.5,
-        silent="OK",  # never so
+        asked=(Asked(text=target.text),),
+        above=0.5 if when.equals else None,
+        below=None if when.equals else 0.5,
     )
 
 
@@ -174,7 +168,7 @@ def _title(on: Setting, kind: str, when: Threshold | Equals) -> Text:
         sign, number = (">", when.above) if when.above is not None else ("<", when.below)
         limit = f"{sign} {number:g} {'' if metric.unit == '1' else metric.unit}"
     else:
-        limit = "" if when.equals is True else f"= {when.equals}"
+        limit = "" if when.equals else "= 0"
     described = on.kind(kind).title
     return Text(
         vi=f"{described.vi}: {metric.title.vi} {limit}".rstrip(),

@@ -201,7 +201,6 @@ def _data_center(on: Setting) -> list[Watch]:
         from_catalog(on, "dc_site", "dc-room-temperature", team="data-center"),
         from_catalog(on, "ups", "ups-on-battery", team="data-center"),
         from_catalog(on, "ups", "ups-runtime-low", team="data-center"),
-        from_catalog(on, "transfer_switch", "transfer-switch-off", team="data-center"),
     ]
 
 
