@@ -135,6 +135,22 @@ def influxql_worst(
     )
 
 
+def influxql_most(query: Query, measurement: Measurement, *, board: Board, count: int) -> str:
+    """The ``count`` groups with the greatest aggregate over the board's time, the greatest first.
+
+    The query has one aggregate. Columns: time, the aggregate, the tags of ``group_by``. InfluxDB
+    chooses: a board gets so many rows, whatever the number of groups.
+    """
+    (column,) = query.columns
+    tags = ", ".join(f'"{tag}"' for tag in query.group_by)
+    conditions = [board.times, *_matches(board.tags), *_chosen(query)]
+    each = (
+        f'SELECT {_influx_column(column)} AS "{column.label}" FROM "{measurement.name}" '
+        f"WHERE {' AND '.join(conditions)} GROUP BY {tags}"
+    )
+    return f'SELECT top("{column.label}", {count}) AS "{column.label}", {tags} FROM ({each})'
+
+
 def influxql_tag_values(
     measurement: Measurement, tag: str, *, tags: Mapping[str, str] | None = None
 ) -> str:
