@@ -6,6 +6,7 @@ import asyncio
 
 from ioc.alarms.evaluate import evaluate
 from ioc.alarms.live import Live
+from ioc.alarms.series import alarm_series
 from ioc.catalog import load_catalog
 from ioc.clock import Clock
 from ioc.config import Settings
@@ -16,6 +17,7 @@ from ioc.inventory.load import load_inventory
 from ioc.inventory.province import load_province
 from ioc.journal import open_journal
 from ioc.kpi.measure import measure
+from ioc.kpi.own import Machine, measure_own
 from ioc.kpi.plan import Plan
 from ioc.notify.notify import notify
 from ioc.notify.routes import load_routes
@@ -97,6 +99,9 @@ async def run(settings: Settings, *, clock: Clock) -> None:
                 health=mine,
                 changed=alarms_changed,
             ),
+            alarm_series=lambda mine: alarm_series(
+                journal, state=state, inventory=inventory, clock=clock, health=mine
+            ),
             notify=lambda mine: notify(
                 state,
                 routes=routes,
@@ -104,6 +109,17 @@ async def run(settings: Settings, *, clock: Clock) -> None:
                 health=mine,
                 wake=alarms_changed,
                 console_url=settings.console_url,
+            ),
+            own=lambda mine: measure_own(
+                journal,
+                province=province,
+                catalog=catalog,
+                inventory=inventory,
+                live=live,
+                health=health,
+                mine=mine,
+                clock=clock,
+                machine=Machine(settings.journal_folder),
             ),
             web=lambda mine: serve(
                 settings=WebSettings(

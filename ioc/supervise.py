@@ -43,6 +43,8 @@ class StageHealth:
     last_error: str = ""
     last_error_ms: int | None = None
     counters: dict[str, int] = field(default_factory=dict)
+    # What it has now (what is pending, who is there), where counters are what it has counted.
+    gauges: dict[str, int] = field(default_factory=dict)
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to one of the stage's counters (for /metrics)."""

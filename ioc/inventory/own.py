@@ -3,16 +3,12 @@ itself is a measurement like any other, and its troubles are alarms like any oth
 
 from __future__ import annotations
 
-import structlog
-
 from ioc.catalog.model import Catalog
 from ioc.clock import Clock
 from ioc.errors import InventoryError
 from ioc.inventory.change import WritableJournal, change_inventory
 from ioc.inventory.model import OWN_ID, Asset, Inventory, Site
 from ioc.inventory.province import Province
-
-log = structlog.get_logger()
 
 OWN_KIND = "ioc"
 NAME = "IOC"
@@ -30,7 +26,7 @@ async def ensure_own(
 
     The site stands where the province's primary data centre does, but is a site of its own: what
     happens to the data centre is not the service's doing. An asset of another kind that has taken
-    the id is left alone, and the log says so. Raises ``JournalFullError``.
+    the id is left alone. Raises ``JournalFullError``.
     """
     known = inventory.assets.get(OWN_ID)
     if known is not None and known.kind == OWN_KIND:
@@ -62,7 +58,6 @@ async def ensure_own(
             sites=[] if site.id in inventory.sites else [site],
             add=[asset],
         )
-    except InventoryError as error:
-        log.warning("the service is not in its own inventory", reason=str(error))
+    except InventoryError:
         return False
     return True

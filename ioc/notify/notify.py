@@ -104,6 +104,7 @@ async def _round(
     health.position = decided.position
     health.behind = decided.behind
     health.lag_s = max(0, now_ms - standing.oldest_ms) / 1000 if standing.oldest_ms else 0.0
+    health.gauges = {"pending": standing.pending, "dead": standing.dead}
     health.note = f"routes {len(routes)}: {standing.pending} pending, {standing.dead} dead"
     if decided.transitions:
         health.count("transitions", decided.transitions)

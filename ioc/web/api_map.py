@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from ioc.inventory.model import OWN_ID
 from ioc.web.context import Context
 from ioc.web.documents import send_document
 from ioc.web.models import CatalogView, DomainView, MapView, Nothing
@@ -46,9 +47,14 @@ def _catalog(context: Context) -> bytes:
 
 def _map(context: Context) -> bytes:
     inventory, province = context.inventory, context.plan.province
-    sites = sorted(inventory.sites.values(), key=lambda site: site.id)
+    # The service itself is nowhere in the network: it is not on the map.
+    own = {name for name, kind in context.catalog.kinds.items() if kind.own}
+    sites = sorted(
+        (site for site in inventory.sites.values() if site.id != OWN_ID), key=lambda site: site.id
+    )
     index = {site.id: number for number, site in enumerate(sites)}
-    assets = [inventory.assets[asset_id] for asset_id in context.views.ordered()]
+    everything = (inventory.assets[asset_id] for asset_id in context.views.ordered())
+    assets = [asset for asset in everything if asset.kind not in own]
     centers = {asset.site for asset in assets if asset.kind == DATA_CENTER_KIND}
     return msgspec.json.encode(
         {

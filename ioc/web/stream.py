@@ -151,6 +151,8 @@ class Feed:
     async def tick(self) -> None:
         """One second has passed."""
         self._sample()
+        if (web := self._health.stages.get("web")) is not None:
+            web.gauges["clients"] = len(self.clients)
         if not self.clients:
             return
         await self._ask_logs()

@@ -23,7 +23,8 @@ from ioc.text import Text
 
 WORD = Text(vi="chữ", en="word")
 KIND = Kind(title=WORD, metrics={"mains_ok": Metric(title=WORD, unit="1", type="bool", source="x")})
-CATALOG = Catalog([Domain(domain="bts", title=WORD, kinds={"bts": KIND, "span": KIND})])
+OWN = KIND.model_copy(update={"own": True})
+CATALOG = Catalog([Domain(domain="bts", title=WORD, kinds={"bts": KIND, "span": KIND, "ioc": OWN})])
 ONE = Site(id="S-1", name="one", commune="1", lat=12, lon=109)
 TWO = Site(id="S-2", name="two", commune="1", lat=12, lon=109)
 
@@ -149,6 +150,28 @@ async def test_a_file_fills_an_empty_inventory_once(tmp_path: Path) -> None:
     # At the next start, what a person retired stays away.
     assert await activate(journal, inventory, CATALOG, file=path, clock=clock) == 0
     assert inventory.assets.keys() == {"A"}
+
+
+async def test_a_file_fills_an_inventory_that_holds_only_the_service_itself(tmp_path: Path) -> None:
+    """It was started without a file before."""
+    path = tmp_path / "inventory.json"
+    write_inventory(path, province="p", sites=[ONE], assets=[asset("A")])
+    journal, inventory = MemoryJournal(), Inventory()
+    own_site = Site(id="IOC", name="IOC", commune="1", lat=12, lon=109)
+    await change(journal, inventory, sites=[own_site], add=[asset("IOC", kind="ioc", site="IOC")])
+    assert await activate(journal, inventory, CATALOG, file=path, clock=VirtualClock()) == 1
+    assert inventory.assets.keys() == {"IOC", "A"}
+
+
+async def test_there_is_one_service_itself_and_it_stays() -> None:
+    journal, inventory = MemoryJournal(), Inventory([ONE])
+    await change(journal, inventory, add=[asset("IOC", kind="ioc")])
+    await change(journal, inventory, add=[asset("IOC", kind="ioc", name="another name")])
+    with pytest.raises(InventoryError, match="asset X: kind 'ioc': is the service itself"):
+        await change(journal, inventory, add=[asset("X", kind="ioc")])
+    with pytest.raises(InventoryError, match="asset IOC: retire: is the service itself"):
+        await change(journal, inventory, retire=["IOC"])
+    assert inventory.assets["IOC"].name == "another name"
 
 
 async def test_a_file_with_an_unknown_kind_fills_nothing(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from aiohttp import ClientResponse
 from sqlalchemy import insert
 
 from ioc.alarms.evaluate import evaluate
 from ioc.alarms.live import LiveValue
+from ioc.inventory import Site
 from ioc.inventory.file import InventoryFile
 from ioc.journal.records import Activation, Batch, DeviceAlarm, Quarantined, Reading
 from ioc.state.schema import attempt, delivery
@@ -306,6 +308,12 @@ async def test_an_asset_tells_the_age_of_each_value_by_its_own_cadence(service: 
 
 async def test_the_map_is_compressed_and_known_by_its_tag(service: Service) -> None:
     headers = service.bearer("viewer")
+    # The service itself is an asset like any other, but nowhere on the map.
+    own_site = Site(id="IOC", name="IOC", commune="22366", lat=12.25, lon=109.18)
+    own = msgspec.structs.replace(
+        service.context.inventory.assets["DC-NT"], id="IOC", kind="ioc", site="IOC"
+    )
+    service.context.inventory.apply(sites=[own_site], add=[own])
     first = await service.client.get("/api/v1/map", headers=headers)
     assert first.headers["Content-Encoding"] == "gzip"
     found = await first.json()
@@ -313,6 +321,7 @@ async def test_the_map_is_compressed_and_known_by_its_tag(service: Service) -> N
     assert [site["data_center"] for site in found["sites"]] == [True, False, False]
     assert found["spans"] == [["NT-0001", 1, 2]]
     assert ["KH00001", "bts", 1, "viettel"] in found["assets"]
+    assert "IOC" not in {asset[0] for asset in found["assets"]}
     assert len(found["communes"]) == 65
     west, south, east, north = found["bbox"]
     assert west < 109.2 < east
@@ -515,8 +524,6 @@ async def test_metrics_are_open_to_this_machine_only(service: Service) -> None:
 
 
 async def test_the_inventory_is_exported_as_a_file_has_it(service: Service) -> None:
-    import msgspec
-
     response = await service.client.get("/api/v1/inventory", headers=service.bearer("viewer"))
     found = msgspec.json.decode(await response.read(), type=InventoryFile)
     assert found.province == "khanh-hoa"

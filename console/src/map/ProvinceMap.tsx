@@ -1,7 +1,7 @@
 /** The map with its controls, legend, tooltip and the markers of alarms. */
 import { effect, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { AlarmView } from "../api/types.ts";
+import type { AlarmView, MapDocument } from "../api/types.ts";
 import { said, t } from "../i18n/index.ts";
 import * as store from "../live/store.ts";
 import { alarmText } from "../parts/alarm-row.tsx";
@@ -27,13 +27,15 @@ interface Pin {
   label: string;
 }
 
-/** One pin per place, with its worst alarm. */
-function pins(active: readonly AlarmView[], scene: Scene): Pin[] {
+/** One pin per place, with its worst alarm. What is not on the map (the service itself) has none. */
+function pins(active: readonly AlarmView[], scene: Scene, sites: MapDocument["sites"]): Pin[] {
+  const places = new Set(sites.map(({ id }) => id));
   const middles = new Map<string, Point>();
   for (const { id, a, b } of scene.main.spans) middles.set(id, { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
   const found = new Map<string, Pin>();
   for (const alarm of active) {
     const middle = middles.get(alarm.asset);
+    if (!middle && !places.has(alarm.site)) continue;
     const key = middle ? alarm.asset : alarm.site;
     const known = found.get(key);
     if (known) {
@@ -123,7 +125,7 @@ export function ProvinceMap({ showView = true }: { showView?: boolean }) {
   const drawn = useSignal<boolean | null>(null);
   const scene = useComputed(() => (store.map.value ? buildScene(store.map.value) : null));
   const shown = useComputed(() =>
-    scene.value ? pins(store.alarms.value?.active ?? [], scene.value) : [],
+    scene.value ? pins(store.alarms.value?.active ?? [], scene.value, store.map.value?.sites ?? []) : [],
   );
 
   useEffect(() => {
