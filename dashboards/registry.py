@@ -7,20 +7,24 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from dashboards.alarms import alarms
 from dashboards.board import Drawn
 from dashboards.bts import bts
 from dashboards.data_center import data_center
 from dashboards.fibre import fibre
 from dashboards.overview import overview
 from dashboards.plan import plan
+from dashboards.service import service
 from dashboards.setting import CONSOLE_URL, Setting, settings
 
 BOARDS: Mapping[str, Callable[[Setting], Drawn]] = {
     "overview": overview,
+    "alarms": alarms,
     "bts": bts,
     "fibre": fibre,
     "data_center": data_center,
     "plan": plan,
+    "service": service,
 }
 FOLDER = Path(__file__).parent / "grafana" / "boards"
 
