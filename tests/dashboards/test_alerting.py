@@ -271,3 +271,17 @@ def test_the_command_writes_and_checks_them(
 def test_the_committed_files_are_what_the_code_gives(on: Setting) -> None:
     for path, text in provisioned(on).items():
         assert (PROVISIONING / path).read_text(encoding="utf-8") == text, path
+
+
+def test_the_table_of_the_guide_is_of_these_rules(rules: list[JSON]) -> None:
+    guide = (PROVISIONING.parents[2] / "docs" / "grafana.md").read_text(encoding="utf-8")
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in guide.splitlines()
+        if line.startswith("| `")
+    ]
+    told = {row[0].strip("`"): row[-2:] for row in cells if row[-2].endswith(" s")}
+    assert told == {
+        rule["labels"]["rule"]: [rule["for"].replace("s", " s"), rule["labels"]["severity"]]
+        for rule in rules
+    }
