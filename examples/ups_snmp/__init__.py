@@ -5,5 +5,5 @@
 
 ``config`` is what a person writes, ``mib`` the names of RFC 1628, ``snmp`` one UPS's answers,
 ``mapping`` their meaning in our contract, ``alarms`` its alarm table, ``outbox`` the way to the
-broker, ``gateway`` the rounds. ``agent`` is a UPS that does not exist.
+broker, ``gateway`` what keeps it all going. ``agent`` is a UPS that does not exist.
 """

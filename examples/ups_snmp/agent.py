@@ -34,6 +34,8 @@ from ioc.errors import ConfigError, FileError
 from ioc.files import read_yaml
 
 HOST = "127.0.0.1"
+# RFC 3411: a private enterprise number (64512 is nobody's), then octets of our own.
+ENGINE_ID = b"\x80\x00\xfc\x00\x05ups"
 ALARMS_PRESENT = "upsAlarmsPresent"
 WRITABLE = {**SCALARS, **DESCRIPTION}
 LINES = {name: oid for name, oid in COLUMNS.items() if name != "upsAlarmDescr"}
@@ -152,6 +154,9 @@ def open_agent(path: Path, *, port: int) -> Any:
     it. Needs a running event loop. Raises ``FileError`` and ``OSError``."""
     variables = Variables(path)
     engine = SnmpEngine()
+    # A card keeps its id. (Given to the constructor, pysnmp would keep a file for it.)
+    (own,) = engine.get_mib_builder().import_symbols("__SNMP-FRAMEWORK-MIB", "snmpEngineID")
+    own.syntax = engine.snmpEngineID = own.syntax.clone(ENGINE_ID + port.to_bytes(2))
     entity.add_transport(engine, udp.DOMAIN_NAME, udp.UdpTransport().open_server_mode((HOST, port)))
     _admit(engine, variables.said.access)
     mine = context.SnmpContext(engine)

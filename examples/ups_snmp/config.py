@@ -29,7 +29,7 @@ from ioc.errors import ConfigError
 from ioc.files import read_yaml
 from ioc.text import Language, Text
 
-# A poll takes about 25 ms of CPU: with 64 UPSs a sixth of a core. For more, run another gateway.
+# A poll takes about 17 ms of CPU: with 64 UPSs an eighth of a core. For more, another gateway.
 MAX_UPS = 64
 MAX_ALARMS = 1000
 SHORTEST_PASSPHRASE = 8  # RFC 3414, 11.2

@@ -1,4 +1,4 @@
-"""The rounds: ask every UPS, publish what they said, all over again."""
+"""Every UPS is asked in its turn, and what they said is published."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from examples.ups_snmp.alarms import COMMUNICATIONS_LOST, AlarmTable
 from examples.ups_snmp.config import AlarmType, Config, Ups
 from examples.ups_snmp.mapping import KIND, metrics
 from examples.ups_snmp.outbox import Message, Outbox
-from examples.ups_snmp.snmp import Agent, NoAnswerError, Snapshot, agent_of
+from examples.ups_snmp.snmp import Agent, Engines, NoAnswerError, Snapshot, agent_of
 from ioc.clock import Clock
 
 log = structlog.get_logger()
 
-# What answers within this goes out in one batch; who is slower does not hold up the others.
+# 64 readings of a UPS are 20 KiB: a batch stays below the contract's 64 KiB.
 GATHER_S = 1.0
 
 
@@ -44,45 +44,53 @@ class Gateway:
         self._clock = clock
         self._boot = clock.now_ms()
         self._topic = f"ioc/v1/{config.province}/_gateway/{config.gateway}/telemetry"
-        self._dropped_alarms = 0
+        self._readings: list[dict[str, Any]] = []
+        self._engines = Engines()
         self._units = [
             _Unit(
                 ups,
-                agent_of(ups, config),
+                agent_of(ups, config, self._engines),
                 AlarmTable(types, language=config.language),
             )
             for ups in config.ups
         ]
 
     async def run(self) -> None:
-        """Rounds until cancelled, each begun an interval after the one before."""
+        """Ask and publish until cancelled. The UPSs' turns are spread over the interval."""
         interval_s = self._config.interval_s
-        due_s = self._clock.monotonic_s()
         try:
-            while True:
-                await self._round()
-                # After a pause of the machine rounds are not made up for.
-                due_s = max(due_s + interval_s, self._clock.monotonic_s())
-                await self._clock.sleep(due_s - self._clock.monotonic_s())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._publish(), name="publish")
+                for number, unit in enumerate(self._units):
+                    turn_s = interval_s * number / len(self._units)
+                    tasks.create_task(self._watch(unit, turn_s), name=unit.ups.asset)
         finally:
-            for unit in self._units:
-                unit.agent.close()
+            self._engines.close()
 
-    async def _round(self) -> None:
-        if self._outbox.dropped_alarms > self._dropped_alarms:
-            self._dropped_alarms = self._outbox.dropped_alarms
-            for unit in self._units:
-                unit.alarms.forget()
-        polls = {asyncio.create_task(self._ask(unit)) for unit in self._units}
-        try:
-            while polls:
-                done, polls = await asyncio.wait(polls, timeout=GATHER_S)
-                batch = [reading for poll in done if (reading := poll.result()) is not None]
-                if batch:
-                    self._outbox.put_telemetry(Message(self._topic, msgspec.json.encode(batch)))
-        finally:
-            for poll in polls:
-                poll.cancel()
+    async def _watch(self, unit: _Unit, turn_s: float) -> None:
+        """Ask one UPS each interval, in its turn."""
+        due_s = self._clock.monotonic_s() + turn_s
+        while True:
+            await self._clock.sleep(due_s - self._clock.monotonic_s())
+            reading = await self._ask(unit)
+            if reading is not None:
+                self._readings.append(reading)
+            # After a pause of the machine, turns are not made up for.
+            due_s = max(due_s + self._config.interval_s, self._clock.monotonic_s())
+
+    async def _publish(self) -> None:
+        """What was read within a second goes out in one batch."""
+        dropped_alarms = 0
+        while True:
+            await self._clock.sleep(GATHER_S)
+            if self._readings:
+                batch = msgspec.json.encode(self._readings)
+                self._outbox.put_telemetry(Message(self._topic, batch))
+                self._readings.clear()
+            if self._outbox.dropped_alarms > dropped_alarms:
+                dropped_alarms = self._outbox.dropped_alarms
+                for unit in self._units:
+                    unit.alarms.forget()
 
     async def _ask(self, unit: _Unit) -> dict[str, Any] | None:
         """One UPS's element of the batch; None when there is nothing to say about it."""

@@ -17,14 +17,14 @@ def _column(*end: int) -> Oid:
     return (*UPS_OBJECTS, *end)
 
 
-# Read in each round.
+# Read in each poll.
 SCALARS: dict[str, Oid] = {
     "upsEstimatedMinutesRemaining": _scalar(2, 3),
     "upsEstimatedChargeRemaining": _scalar(2, 4),
     "upsBatteryTemperature": _scalar(2, 7),
     "upsOutputSource": _scalar(4, 1),
 }
-# Tables with a row for each line, and the table of alarms; read in each round.
+# Tables with a row for each line, and the table of alarms; read in each poll.
 COLUMNS: dict[str, Oid] = {
     "upsInputVoltage": _column(3, 3, 1, 3),
     "upsOutputVoltage": _column(4, 4, 1, 2),

@@ -20,7 +20,7 @@ from examples.ups_snmp.mib import (
     OutputSource,
     scaled,
 )
-from examples.ups_snmp.snmp import NoAnswerError, Snapshot, Value, agent_of
+from examples.ups_snmp.snmp import Engines, NoAnswerError, Snapshot, Value, agent_of
 from ioc.catalog import load_catalog
 from ioc.text import Language, Text
 
@@ -61,7 +61,11 @@ HINTS = {
 async def show(config: Config, types: tuple[AlarmType, ...], *, language: Language) -> bool:
     """Ask every UPS once and print what it says; whether all answered."""
     console = Console()
-    answers = await asyncio.gather(*(_ask(config, ups) for ups in config.ups))
+    engines = Engines()
+    try:
+        answers = await asyncio.gather(*(_ask(config, ups, engines) for ups in config.ups))
+    finally:
+        engines.close()
     for ups, answer in zip(config.ups, answers, strict=True):
         console.print(f"[bold]{ups.asset}[/]  {ups.host}:{ups.port}", highlight=False)
         if isinstance(answer, NoAnswerError):
@@ -84,14 +88,11 @@ async def show(config: Config, types: tuple[AlarmType, ...], *, language: Langua
     return not any(isinstance(answer, NoAnswerError) for answer in answers)
 
 
-async def _ask(config: Config, ups: Ups) -> Snapshot | NoAnswerError:
-    agent = agent_of(ups, config)
+async def _ask(config: Config, ups: Ups, engines: Engines) -> Snapshot | NoAnswerError:
     try:
-        return await agent.describe()
+        return await agent_of(ups, config, engines).describe()
     except NoAnswerError as error:
         return error
-    finally:
-        agent.close()
 
 
 def _table(snapshot: Snapshot, language: Language) -> Table:

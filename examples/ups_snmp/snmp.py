@@ -21,10 +21,7 @@ Value = int | str | Oid
 # Three lines and a handful of alarms come with one question; an agent's table is read so far.
 ROWS_AT_ONCE = 8
 MOST_ROWS = 64
-# A card that was exchanged has another engine id, which version 3 does not notice by itself. After
-# so many polls without an answer all is forgotten; then seldom, for it is a quarter of a second of
-# work, and a UPS can be away for good.
-RENEW_AT, RENEW_EVERY = 3, 30
+# A poll that is not done by then is given up, so that the UPS's next turn is on time.
 SHARE_OF_INTERVAL = 0.9
 
 AUTH = {
@@ -66,23 +63,44 @@ class Snapshot:
         return [value for value in self.columns.get(name, {}).values() if isinstance(value, int)]
 
 
-class Agent:
-    """One UPS's agent. Belongs to one event loop; one question at a time.
+class Engines:
+    """SNMP engines, one for each set of credentials: users of the same name with other passphrases
+    stay apart. Belongs to one event loop.
 
-    Each agent has an SNMP engine of its own: users of the same name with other passphrases, and
-    clocks that went wrong, stay apart. A request is repeated ``retries`` times, each after
-    ``timeout_s``; a poll has ``within_s`` for all its requests.
+    An engine remembers each agent's id and clock for five minutes. So long it takes until version 3
+    believes a card that was exchanged for another.
     """
 
-    def __init__(self, ups: Ups, *, timeout_s: float, retries: int, within_s: float) -> None:
+    def __init__(self) -> None:
+        self._engines: dict[tuple[str, ...], Any] = {}
+
+    def of(self, access: Access) -> Any:
+        key = _key(access)
+        if key not in self._engines:
+            self._engines[key] = hlapi.SnmpEngine()  # a quarter of a second of work
+        return self._engines[key]
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for engine in self._engines.values():
+            engine.close_dispatcher()
+        self._engines.clear()
+
+
+class Agent:
+    """One UPS's agent; one question at a time. A request is repeated ``retries`` times, each after
+    ``timeout_s``; a poll has ``within_s`` for all its requests."""
+
+    def __init__(
+        self, ups: Ups, engines: Engines, *, timeout_s: float, retries: int, within_s: float
+    ) -> None:
         self._ups = ups
+        self._engines = engines
         self._within_s = within_s
         self._timeout_s = timeout_s
         self._retries = retries
-        self._engine: Any = None
         self._target: Any = None
         self._credentials = _credentials(ups)
-        self._failures = 0
         self._refused: set[str] = set()
 
     async def poll(self) -> Snapshot:
@@ -93,37 +111,19 @@ class Agent:
         """The same, and what is only of interest to people. Raises ``NoAnswerError``."""
         return await self._read({**DESCRIPTION, **SCALARS})
 
-    def close(self) -> None:
-        """Forget the engine and its socket; the next question makes new ones."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close_dispatcher()
-
     async def _read(self, scalars: Mapping[str, Oid]) -> Snapshot:
-        if self._engine is None:
-            # A quarter of a second of work, which the others need not wait for.
-            self._engine = await asyncio.to_thread(hlapi.SnmpEngine)
         try:
             async with asyncio.timeout(self._within_s):
                 if self._target is None:
                     self._target = await self._resolve()
-                snapshot = Snapshot(await self._get(scalars), await self._walk(COLUMNS))
+                return Snapshot(await self._get(scalars), await self._walk(COLUMNS))
         except (NoAnswerError, PySnmpError, TimeoutError) as error:
-            self._failed()
+            # Its name may stand for another address now, and another card have other objects.
+            self._target = None
+            self._refused.clear()
             if isinstance(error, NoAnswerError):
                 raise
             raise NoAnswerError(str(error) or f"not within {self._within_s:g} s") from error
-        self._failures = 0
-        return snapshot
-
-    def _failed(self) -> None:
-        """Its name may stand for another address now, and another card have other objects."""
-        self._target = None
-        self._refused.clear()
-        self._failures += 1
-        renewed = self._failures == RENEW_AT or self._failures % RENEW_EVERY == 0
-        if renewed and self._ups.v3 is not None:
-            self.close()
 
     async def _resolve(self) -> Any:
         ups = self._ups
@@ -135,7 +135,7 @@ class Agent:
     async def _ask(self, command: Any, *question: Any) -> tuple[int, int, Any]:
         """(error status, its index from 1, variables). Raises when there is no answer at all."""
         failure, status, index, found = await command(
-            self._engine,
+            self._engines.of(self._ups),
             self._credentials,
             self._target,
             hlapi.ContextData(),
@@ -187,10 +187,11 @@ class Agent:
         return found
 
 
-def agent_of(ups: Ups, config: Config) -> Agent:
-    """The agent of one UPS, given up in time for the next round."""
+def agent_of(ups: Ups, config: Config, engines: Engines) -> Agent:
+    """The agent of one UPS, given up in time for its next turn."""
     return Agent(
         ups,
+        engines,
         timeout_s=config.timeout_s,
         retries=config.retries,
         within_s=config.interval_s * SHARE_OF_INTERVAL,
@@ -212,6 +213,14 @@ def _value(found: Any) -> Value | None:
     if isinstance(found, OctetString):
         return bytes(found).decode("utf-8", "replace").strip("\x00 ")[:255]
     return None
+
+
+def _key(access: Access) -> tuple[str, ...]:
+    v3 = access.v3
+    if v3 is None:
+        return ()
+    secrets = (v3.auth_file.get_secret_value(), v3.privacy_file.get_secret_value())
+    return (v3.user, v3.auth, v3.privacy, *secrets)
 
 
 def _credentials(access: Access) -> Any:
