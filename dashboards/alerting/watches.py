@@ -63,14 +63,14 @@ def _service(on: Setting) -> list[Watch]:
             event_type="processingError",
             probable_cause="applicationSubsystemFailure",
             text=Text(
-                vi="Bộ xử lý cảnh báo không cho kết quả nào trong một phút",
-                en="The alarm engine has given nothing for a minute",
+                vi="Một phút không có chỉ số và trạng thái cảnh báo nào được tính ra",
+                en="No measures and no states of alarms have been worked out for a minute",
             ),
             action=Text(
-                vi="Xem màn hình Hệ thống và tệp log của dịch vụ; chưa có cảnh báo mới nào được "
-                "phát hiện chừng nào còn lỗi này.",
-                en="Look at the System screen and the service's log; no new alarm is found while "
-                "this stands.",
+                vi="Xem màn hình Hệ thống và tệp log của dịch vụ: bộ xử lý cảnh báo hoặc khối tính "
+                "chỉ số đã dừng. Chừng nào còn vậy, có thể không có cảnh báo mới.",
+                en="Look at the System screen and the service's log: the alarm engine or the stage "
+                "of measures stands still. While it does, new alarms may not come.",
             ),
             asked=[_province(on, "alarms_active", how="count")],
             below=0.5,
