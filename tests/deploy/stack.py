@@ -8,6 +8,7 @@ by itself, before it starts its program, is done here and named in ``IMAGES``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -110,7 +111,6 @@ class Stack:
         hosts = "|".join(HOSTS)
         text = re.sub(rf"(?<=@)({hosts})(?=/)", f"127.0.0.1:{self.ports['5432']}", text)
         text = re.sub(rf"(?<![\w.-])({hosts})(?=:\d)", "127.0.0.1", text)
-        text = re.sub(rf"^({hosts})$", "127.0.0.1", text)
         text = re.sub(r"\b0\.0\.0\.0\b", "127.0.0.1", text).replace("bind :", "bind 127.0.0.1:")
         return re.sub(
             rf"(?<![\w.-])({'|'.join(PORTS)})(?![\w.])", lambda m: str(self.ports[m[0]]), text
@@ -185,8 +185,12 @@ class Stack:
 
     def _environment(self, service: compose.Service) -> dict[str, str]:
         """What compose gives, and nothing of this shell's but where programs are."""
-        given = {key: self._moved(value, service) for key, value in service.environment.items()}
-        return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"} | given
+        given = {
+            key: "127.0.0.1" if key.endswith("_BROKER_HOST") else self._moved(value, service)
+            for key, value in service.environment.items()
+        }
+        ours = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONFAULTHANDLER": "1"}
+        return ours | given
 
     def _identity(self, service: compose.Service, words: Sequence[str]) -> dict[str, Any]:
         """The container's user, where the tests may become one and it can reach the program."""
@@ -237,7 +241,8 @@ class Stack:
     def stop(self) -> None:
         """End everything, the last started first, as `docker compose down` does."""
         for name in reversed(list(self.running)):
-            self.end(name)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it is killed by then
+                self.end(name)
         for server in (self.influxd, self.postgres):
             if server is not None:
                 server.stop()
@@ -250,6 +255,8 @@ class Stack:
         try:
             return process.wait(END_WITHIN_S)
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # says where it is, see PYTHONFAULTHANDLER
+            time.sleep(0.5)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
