@@ -83,7 +83,7 @@ export function formats(language: Language, texts: Dictionary): Formats {
   };
   const unit: Formats["unit"] = (code) => {
     const { s, min, h, d } = texts.units;
-    return { ...UNITS, s, min, h, d }[code] ?? code;
+    return { ...UNITS, s, min, h, d, "1/s": `/${s}`, "1/min": `/${min}` }[code] ?? code;
   };
 
   const age: Formats["age"] = (ms) => {

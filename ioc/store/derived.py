@@ -110,4 +110,4 @@ def _place(asset: Asset, sites: Mapping[str, Site]) -> tuple[float, float]:
     a, b = sites.get(asset.site), sites.get(asset.far_site)
     if a is None or b is None:
         return asset.lat, asset.lon
-    return (a.lat + b.lat) / 2, (a.lon + b.lon) / 2
+    return round((a.lat + b.lat) / 2, 6), round((a.lon + b.lon) / 2, 6)

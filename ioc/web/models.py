@@ -216,8 +216,11 @@ class RuleView(Output):
 
 
 class KindView(Output):
+    """``own``: the service itself, which nobody else sends for and which is not on the map."""
+
     domain: str
     title: Text
+    own: bool = False
     metrics: dict[str, MetricView]
     rules: list[RuleView]
 

@@ -157,6 +157,7 @@ def kind_view(domain: str, kind: Kind) -> models.KindView:
     return models.KindView(
         domain=domain,
         title=kind.title,
+        own=kind.own,
         metrics={
             name: models.MetricView(**metric.model_dump()) for name, metric in kind.metrics.items()
         },

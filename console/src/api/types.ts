@@ -50,6 +50,8 @@ export interface Rule {
 export interface Kind {
   domain: string;
   title: Text;
+  /** The service itself: nobody else sends for it, and it is not on the map. */
+  own?: boolean;
   metrics: Record<string, Metric>;
   rules: Rule[];
 }

@@ -252,6 +252,7 @@ export const en: Dictionary = {
     isSimulated: "simulator",
     isReal: "real equipment",
     isLab: "outside input",
+    isOwn: "the service itself",
     every: (age) => `every ${age}`,
     standard: "Standard name",
     min: "minimum",

@@ -250,6 +250,7 @@ export const vi = {
     isSimulated: "mô phỏng",
     isReal: "thiết bị thật",
     isLab: "gửi từ ngoài vào",
+    isOwn: "chính dịch vụ",
     every: (age: string) => `mỗi ${age}`,
     standard: "Tên chuẩn",
     min: "nhỏ nhất",

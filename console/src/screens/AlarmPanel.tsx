@@ -80,7 +80,7 @@ export function AlarmPanel({ id, past }: { id: string; past: boolean }) {
         <p class="detail-links">
           <a href={assetLink(alarm.asset)}>{words.openAsset}</a>
           <a href={`/history?asset=${encodeURIComponent(alarm.asset)}`}>{words.history}</a>
-          {alarm.lat !== null && alarm.lon !== null && (
+          {alarm.lat !== null && alarm.lon !== null && !store.catalog.value?.kinds[alarm.kind]?.own && (
             <a href={`/?map=${alarm.lat.toFixed(4)},${alarm.lon.toFixed(4)},12.5`}>{words.showOnMap}</a>
           )}
         </p>

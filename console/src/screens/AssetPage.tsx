@@ -172,11 +172,14 @@ function decimals(value: number): number {
 
 function Details({ document: { asset } }: { document: AssetPageDocument }) {
   const words = t.value.asset;
+  const own = store.catalog.value?.kinds[asset.kind]?.own ?? false;
   return (
     <section class="panel">
       <header class="panel-head">
         <h2>{words.details}</h2>
-        <a class="quiet" href={`/?map=${asset.lat.toFixed(4)},${asset.lon.toFixed(4)},12.5`}>{t.value.alarm.showOnMap}</a>
+        {!own && (
+          <a class="quiet" href={`/?map=${asset.lat.toFixed(4)},${asset.lon.toFixed(4)},12.5`}>{t.value.alarm.showOnMap}</a>
+        )}
       </header>
       <Facts>
         <Fact name={words.site}>{asset.site_name || asset.site}</Fact>
@@ -189,7 +192,7 @@ function Details({ document: { asset } }: { document: AssetPageDocument }) {
         ) : null}
         <Fact name={words.position}>{f.value.number(asset.lat, 4)}, {f.value.number(asset.lon, 4)}</Fact>
         <Fact name={words.simulated}>
-          {asset.simulated ? words.isSimulated : asset.synthetic ? words.isLab : words.isReal}
+          {own ? words.isOwn : asset.simulated ? words.isSimulated : asset.synthetic ? words.isLab : words.isReal}
         </Fact>
         {Object.entries(asset.attributes ?? {}).map(([name, value]) => (
           <Fact key={name} name={word(t.value.attribute, name).replaceAll("_", " ")}>
