@@ -113,7 +113,7 @@ async def running(
 async def until(clock: VirtualClock, reached: Callable[[], bool]) -> None:
     """Let the stage's seconds pass until this holds. Its transactions are in threads of their own:
     only the outer limit is by the machine's clock."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not reached():
             await asyncio.sleep(0.002)
             await clock.advance(0.5)
@@ -349,13 +349,14 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("state_url", ["sqlite"], indirect=True)
 async def test_killed_again_and_again(state: State, state_url: str, tmp_path: Path) -> None:
     """A real process, ended by kill -9 in the midst of its work."""
-    await commits(state, 400)
+    await commits(state, 150)
     folder = tmp_path / "journal"
     luck, kills, noted = random.Random(5), 0, 0
     async with asyncio.timeout(120):
-        while noted < 400:
+        while noted < 150:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", PROCESS, str(folder), state_url),
                 cwd=Path(__file__).parents[2],
@@ -369,7 +370,7 @@ async def test_killed_again_and_again(state: State, state_url: str, tmp_path: Pa
                     await asyncio.sleep(luck.uniform(0, 0.1))
                     kills += 1
                 else:
-                    while noted < 400:
+                    while noted < 150:
                         await asyncio.sleep(0.05)
                         noted, _ = await state.run(series._next)
             finally:
