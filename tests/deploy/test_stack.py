@@ -8,8 +8,11 @@ send each 2 s are in InfluxDB within 60 s, a fault's alarm and webhook are there
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import ssl
+import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -26,6 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from ioc.deploy.secrets import ENTRIES, READERS, TOKENS
 from tests.acceptance.demo import eventually
+from tests.deploy.compose import CHECKOUT
 from tests.deploy.rights import AS_ROOT, can_read
 from tests.deploy.stack import IMAGES, Stack, wait_until_it_answers
 from tests.servers import find_program
@@ -294,6 +298,78 @@ def test_a_gateway_speaks_for_itself_only(stack: Stack) -> None:
         assert {row[at] for row in stored["rows"]} <= {33.0}
     finally:
         gateway.close()
+
+
+# `docker` as compose/smoke uses it, for a stack of plain processes.
+DOCKER = """#!{python}
+import json, os, subprocess, sys
+settings = json.load(open({settings!r}))
+words = [word for word in sys.argv[1:] if word not in ("-T", "--rm", "--no-log-prefix")]
+assert words[0] == "compose", words
+if words[1] == "logs":
+    sys.stdout.write(open(settings["logs"] + "/" + words[2] + ".log").read())
+    sys.exit()
+assert words[1] in ("exec", "run"), words
+service, program, *rest = words[2:]
+if program == "psql":
+    program, rest = settings["psql"], [*rest, "-h", "127.0.0.1", "-p", settings["postgres"]]
+elif program == "ioc":
+    program, rest = settings["python"], ["-m", "ioc.cli", *rest]
+elif program == "python":
+    program = settings["python"]
+    rest = [rest[0], rest[1].replace('"broker"', '"127.0.0.1", port=' + settings["broker"])]
+rest = [word.replace("/var/lib/ioc/data", settings["data"]) for word in rest]
+sys.exit(subprocess.run([program, *rest], env=os.environ | settings["environment"]).returncode)
+"""
+
+
+def test_the_smoke_script_finds_it_well(stack: Stack, tmp_path: Path) -> None:
+    """compose/smoke against the processes, with a stand-in for the command `docker`. What it asks
+    of Grafana is tried by CI's own `docker compose up` only."""
+    assert stack.postgres is not None
+    settings = tmp_path / "settings.json"
+    settings.write_text(
+        json.dumps(
+            {
+                "logs": str(stack.root / "logs"),
+                "psql": str(find_program("psql")),
+                "postgres": str(stack.ports["5432"]),
+                "python": sys.executable,
+                "broker": str(stack.ports["1883"]),
+                "data": str(stack.volume("service")),
+                "environment": {
+                    "IOC_SECRETS": str(stack.volume("secrets")),
+                    "PGPASSWORD": stack.secret("admin/postgres.password"),
+                },
+            }
+        )
+    )
+    docker = tmp_path / "docker"
+    docker.write_text(DOCKER.format(python=sys.executable, settings=str(settings)))
+    docker.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, str(CHECKOUT / "compose" / "smoke"), "--without-grafana"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "IOC_HTTP_PORT": str(stack.ports["8080"]),
+        },
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    proofs = [line.split(":")[0] for line in done.stdout.splitlines()]
+    assert proofs == [
+        "ok    service ready",
+        "ok    stations",
+        "ok    readings in the store",
+        "ok    alarm",
+        "ok    webhook",
+        "ok    PostgreSQL",
+        "ok    everything answers",
+    ]
 
 
 def test_grafana_reports_alarms_with_its_token_and_sees_nothing(stack: Stack) -> None:
