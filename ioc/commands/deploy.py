@@ -26,7 +26,10 @@ USUAL = Path("/run/ioc/secrets")
 def secrets(
     folder: Folder = USUAL,
     gateways: Annotated[
-        str, typer.Option(help="Ids of gateways that get a broker user each, with commas.")
+        str,
+        typer.Option(
+            envvar="IOC_GATEWAYS", help="Ids of gateways that get a broker user each, with commas."
+        ),
     ] = "",
     renew: Annotated[
         Optional[list[str]], typer.Option(metavar="NAME", help="Make this one again; repeatable.")
@@ -40,14 +43,23 @@ def secrets(
     ] = None,
     give: Annotated[
         Optional[list[str]],
-        typer.Option(metavar="READER=FOLDER", help="A data folder to hand over; repeatable."),
+        typer.Option(
+            metavar="READER=FOLDER",
+            help="A data folder to hand over, when it is root's; repeatable.",
+        ),
     ] = None,
     tls_names: Annotated[
-        str, typer.Option(help="What equipment calls the broker by, with commas.")
+        str,
+        typer.Option(
+            envvar="IOC_TLS_NAMES", help="What equipment calls the broker by, with commas."
+        ),
     ] = "localhost,127.0.0.1",
     tls_certificate: Annotated[
         Optional[Path],
-        typer.Option(help="Your own: chain and key in one PEM file; used when it is there."),
+        typer.Option(
+            envvar="IOC_TLS_CERTIFICATE",
+            help="Your own: chain and key in one PEM file; used when it is there.",
+        ),
     ] = None,
 ) -> None:
     """Make the secrets that are missing and hand each to who needs it. Run it as root.

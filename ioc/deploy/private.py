@@ -68,10 +68,11 @@ class Keeper:
             os.chown(path, 0, self.owner(reader).gid)
 
     def give_folder(self, path: Path, reader: str) -> None:
-        """Make a folder and hand it over: what is in it is its reader's own business."""
+        """Make a folder and hand it over: what is in it is its reader's own business. One that is
+        not root's belongs to somebody already, and is left to them."""
+        owner = self.owner(reader)
         path.mkdir(parents=True, exist_ok=True)
-        if self.gives:
-            owner = self.owner(reader)
+        if self.gives and path.stat().st_uid == 0:
             os.chown(path, owner.uid, owner.gid)
 
     def write(self, path: Path, content: str, reader: str) -> None:

@@ -160,6 +160,15 @@ def test_what_runs_on_is_watched_and_started_again() -> None:
         assert disabled == (name in unwatched)
 
 
+def test_a_secret_is_renewed_with_what_it_was_made_with() -> None:
+    """`docker compose run init ioc deploy secrets --renew …`: another command, the same
+    environment."""
+    assert not [word for word in SERVICES["init"].command if re.match("--(gat|tls)", word)]
+    assert {"IOC_GATEWAYS", "IOC_TLS_NAMES", "IOC_TLS_CERTIFICATE"} <= set(
+        SERVICES["init"].environment
+    )
+
+
 def test_only_this_machine_reaches_it_until_told_otherwise() -> None:
     for name, service in SERVICES.items():
         for port in service.ports:

@@ -164,6 +164,12 @@ def test_folders_are_handed_over(folder: Path, tmp_path: Path) -> None:
     run("secrets", "--folder", str(folder), "--give", f"nats={tmp_path / 'new'}")
     owner = READERS["nats"].uid if AS_ROOT else os.geteuid()
     assert (tmp_path / "new").stat().st_uid == owner
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    if AS_ROOT:
+        os.chown(theirs, 1234, 1234)
+        run("secrets", "--folder", str(folder), "--give", f"nats={theirs}")
+        assert theirs.stat().st_uid == 1234
     with pytest.raises(ConfigError, match="reader 'nat': expected one of grafana, influxdb"):
         run("secrets", "--folder", str(folder), "--give", f"nat={tmp_path / 'new'}")
     with pytest.raises(ConfigError, match="--give 'nats': expected NAME=VALUE"):
