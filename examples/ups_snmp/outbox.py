@@ -109,12 +109,10 @@ class Outbox:
         while True:
             try:
                 async with self._client() as client:
-                    await self._say_status(client, online=True)
-                    log.info(
-                        "connected to the broker", host=self._broker.host, waiting=self.waiting
-                    )
-                    backoff_s, self.trouble = FIRST_BACKOFF_S, ""
                     try:
+                        await self._say_status(client, online=True)
+                        log.info("connected to the broker", waiting=self.waiting)
+                        backoff_s, self.trouble = FIRST_BACKOFF_S, ""
                         await self._until_lost(client)
                     except asyncio.CancelledError:
                         await self._last_words(client)
@@ -166,14 +164,15 @@ class Outbox:
             await self._more.wait()
 
     async def _flush(self, client: aiomqtt.Client) -> None:
-        """Publish all that waits. What a lost connection leaves in flight is sent again, whole."""
+        """Publish all that waits. What a lost connection leaves without a PUBACK is sent again."""
         while self.waiting:
             if not self._in_flight:
                 self._in_flight = self._take(AT_ONCE)
-            await asyncio.gather(
-                *(client.publish(each.topic, each.payload, qos=1) for each in self._in_flight)
-            )
-            self._in_flight = []
+            await asyncio.gather(*(self._publish(client, each) for each in self._in_flight))
+
+    async def _publish(self, client: aiomqtt.Client, message: Message) -> None:
+        await client.publish(message.topic, message.payload, qos=1)
+        self._in_flight.remove(message)
 
     def _take(self, limit: int) -> list[Message]:
         queue = self._alarms or self._telemetry

@@ -8,7 +8,10 @@ import datetime
 import ipaddress
 import json
 import os
+import re
+import ssl
 import subprocess
+import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from examples.ups_snmp.outbox import Message, Outbox
 from ioc.clock import SystemClock
 from tests.servers import Mosquitto, Nats, Server, find_program, free_port
 
+PAGE = (Path(__file__).parents[2] / "docs" / "connect.md").read_text(encoding="utf-8")
 STATUS = "ioc/v1/khanh-hoa/_gateway/GW/status"
 TOPIC = "ioc/v1/khanh-hoa/_gateway/GW/telemetry"
 ALARM = "ioc/v1/khanh-hoa/ups/UPS-1/alarm"
@@ -204,54 +208,96 @@ def certificate(folder: Path) -> None:
 
 
 class SecuredMosquitto(Mosquitto):
-    """With TLS, one user and a password."""
+    """Set as docs/connect.md says: TLS, users with passwords, access rules."""
 
     def write_config(self) -> None:
         certificate(self.folder)
+        config, acl = re.findall(r"```mosquitto(?:-acl)?\n(.*?)```", PAGE, re.DOTALL)
+        for there, here in (
+            ("listener 8883", f"listener {self.port} {self.host}"),
+            ("/etc/mosquitto/certs/broker.pem", f"{self.folder}/cert.pem"),
+            ("/etc/mosquitto/certs/broker.key", f"{self.folder}/key.pem"),
+            ("/etc/mosquitto/", f"{self.folder}/"),
+        ):
+            assert there in config
+            config = config.replace(there, here)
         program = find_program("mosquitto_passwd")
         assert program is not None
         passwords = self.folder / "passwords"
         passwords.touch(mode=0o600)
-        subprocess.run([program, "-b", passwords, "gw", "lab-password"], check=True)
+        for user in ("ioc", "GW-LAB"):
+            subprocess.run([program, "-b", passwords, user, f"{user}-password"], check=True)
+        (self.folder / "acl").write_text(textwrap.dedent(acl))
         self.config.write_text(
-            f"""listener {self.port} {self.host}
-allow_anonymous false
-password_file {passwords}
-certfile {self.folder}/cert.pem
-keyfile {self.folder}/key.pem
-log_dest stderr
-"""
+            textwrap.dedent(config)
+            + f"persistence_location {self.folder}/\nlog_dest stderr\n"
             + ("user root\n" if os.geteuid() == 0 else "")
         )
+
+
+def secured(server: Server, folder: Path, *, password: str, ca: str) -> Outbox:
+    (folder / "password").write_text(password)
+    broker = Broker.model_validate(
+        {
+            "port": server.port,
+            "username": "GW-LAB",
+            "password_file": "password",
+            "tls": {"ca_file": f"broker/{ca}"} if ca else {},
+        },
+        context={"folder": folder},
+    )
+    return Outbox(
+        broker,
+        status_topic="ioc/v1/khanh-hoa/_gateway/GW-LAB/status",
+        client_id="gw",
+        clock=SystemClock(),
+    )
 
 
 @pytest.mark.skipif(bool(Mosquitto.missing()), reason=Mosquitto.missing())
 @pytest.mark.parametrize(
     ("password", "ca", "trouble"),
     [
-        ("lab-password", "cert.pem", ""),
         ("wrong", "cert.pem", "Not authorized"),
-        ("lab-password", "", "CERTIFICATE_VERIFY_FAILED"),
+        ("GW-LAB-password", "", "CERTIFICATE_VERIFY_FAILED"),
     ],
-    ids=["right", "wrong-password", "unknown-certificate"],
+    ids=["wrong-password", "unknown-certificate"],
 )
 # paho leaves the socket of a refused handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")
-async def test_tls_and_password(tmp_path: Path, password: str, ca: str, trouble: str) -> None:
+async def test_who_is_not_known_does_not_get_in(
+    tmp_path: Path, password: str, ca: str, trouble: str
+) -> None:
     with SecuredMosquitto(tmp_path / "broker") as server:
-        (tmp_path / "password").write_text(password)
-        broker = Broker.model_validate(
-            {
-                "port": server.port,
-                "username": "gw",
-                "password_file": "password",
-                "tls": {"ca_file": f"broker/{ca}"} if ca else {},
-            },
-            context={"folder": tmp_path},
-        )
-        outbox = Outbox(broker, status_topic=STATUS, client_id="gw", clock=SystemClock())
-        outbox.put_telemetry(Message(TOPIC, b"[]"))
+        outbox = secured(server, tmp_path, password=password, ca=ca)
         async with running(outbox):
-            await until(lambda: not outbox.waiting or outbox.trouble)
+            await until(lambda: outbox.trouble)
     assert trouble in outbox.trouble
-    assert bool(outbox.waiting) == bool(trouble), server.log_text()
+
+
+@pytest.mark.skipif(bool(Mosquitto.missing()), reason=Mosquitto.missing())
+async def test_a_gateway_may_publish_what_the_pages_rules_allow_and_no_more(tmp_path: Path) -> None:
+    """What is not allowed gets a PUBACK and goes nowhere; Mosquitto 2.0.11 disconnects as well."""
+    allowed = [
+        "ioc/v1/khanh-hoa/_gateway/GW-LAB/telemetry",
+        "ioc/v1/khanh-hoa/ups/KH-LAB-UPS-A/alarm",
+        "ioc/v1/khanh-hoa/ups/KH-LAB-UPS-B/alarm",
+    ]
+    forbidden = "ioc/v1/khanh-hoa/ups/NT-UPS-1/alarm"
+    with SecuredMosquitto(tmp_path / "broker") as server:
+        outbox = secured(server, tmp_path, password="GW-LAB-password", ca="cert.pem")
+        trusted = ssl.create_default_context(cafile=str(tmp_path / "broker" / "cert.pem"))
+        async with (
+            listening(
+                server.port, username="ioc", password="ioc-password", tls_context=trusted
+            ) as listener,
+            running(outbox),
+        ):
+            for topic in (allowed[0], forbidden, *allowed[1:]):
+                outbox.put_alarm(Message(topic, b"{}"))
+            await until(lambda: not outbox.waiting)
+            await listener.until(lambda: listener.payloads(allowed[-1]))
+            assert {topic for topic, *_ in listener.heard} == {
+                *allowed,
+                "ioc/v1/khanh-hoa/_gateway/GW-LAB/status",
+            }
