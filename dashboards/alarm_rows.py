@@ -12,6 +12,7 @@ from dashboards.looks import Look, of_severity, of_text
 from dashboards.setting import Setting
 from dashboards.units import grafana_unit
 from dashboards.words import NO, YES
+from ioc.catalog import Severity
 from ioc.store.derived import ALARM_ACTIVE
 from ioc.store.query import Tag
 
@@ -26,19 +27,27 @@ def standing(
     impact: bool = True,
     columns: Sequence[Tag] = (),
     suppressed: bool = False,
+    narrow: bool = False,
+    severities: Sequence[Severity] = (),
+    no_value: str = "",
 ) -> model.Panel:
     """Alarms that stand at the end of the board's time, the worst first. A click on one leads to
-    it in the console. Those suppressed under another are left out unless asked for."""
+    it in the console. Those suppressed under another are left out unless asked for. ``narrow``
+    shows severities by their marks alone, ``severities`` chooses some of them."""
     text = f"text_{on.language}"
     metrics = ["severity_rank", text, "age_s", "acknowledged", "alarm"]
+    severity = replace(of_severity(on), cell="color-text", width=120, left=True)
+    if narrow:
+        marks = {key: (words[:1], colour) for key, (words, colour) in severity.mappings.items()}
+        severity = replace(severity, title="!", mappings=marks, width=50)
     looks: dict[str, Look] = {
-        "severity_rank": replace(of_severity(on), cell="color-text", width=120),
+        "severity_rank": severity,
         text: replace(of_text(on.say(vi="Cảnh báo", en="Alarm")), links=(alarm_link(on),)),
     }
     if impact:
         metrics += ["impact_stations", "impact_population"]
         looks["impact_stations"] = Look(
-            title=on.say(vi="Trạm", en="Stations"), unit=grafana_unit("1"), width=64
+            title=on.say(vi="Trạm", en="Stations"), unit=grafana_unit("1"), width=70
         )
         looks["impact_population"] = Look(
             title=on.say(vi="Người", en="People"), unit=grafana_unit("1"), width=76
@@ -47,8 +56,14 @@ def standing(
     looks["acknowledged"] = Look(
         title=on.say(vi="Tiếp nhận", en="Ack"),
         mappings={"true": (f"✓ {on.of(YES)}", ""), "false": (on.of(NO), "")},
-        width=72,
+        width=84,
+        hidden=narrow,
     )
+    fields: dict[str, Sequence[bool | str]] = {}
+    if not suppressed:
+        fields["suppressed"] = [False]
+    if severities:
+        fields["severity"] = severities
     for tag in ("asset", *columns):
         looks[tag] = replace(of_text(tag), hidden=True)
     looks["alarm"] = replace(of_text("alarm"), hidden=True)
@@ -62,13 +77,13 @@ def standing(
                 ALARM_ACTIVE,
                 metrics,
                 where=where,
-                fields=None if suppressed else {"suppressed": [False]},
+                fields=fields,
                 tags=tags,
                 columns=columns,
             )
         ],
         sort=[("severity_rank", "asc"), ("age_s", "asc")],
-        no_value=on.say(vi="Không có cảnh báo.", en="No alarms."),
+        no_value=no_value or on.say(vi="Không có cảnh báo.", en="No alarms."),
     )
 
 
@@ -90,4 +105,4 @@ def asset_link(on: Setting) -> tuple[str, str]:
 
 def duration(on: Setting) -> Look:
     """A time in seconds as d hh:mm:ss, the same in both languages."""
-    return Look(title=on.say(vi="Đã kéo dài", en="For"), unit="dthms", width=92)
+    return Look(title=on.say(vi="Kéo dài", en="For"), unit="dthms", width=90)

@@ -57,12 +57,13 @@ def board(
     choices: Sequence[model.VariableModel] = (),
     time_from: str = "now-6h",
     refresh: str = "10s",
-    incidents: bool = True,
+    incidents_on: Sequence[model.Panel] | None = None,
 ) -> Drawn:
     """The board ``name`` (one of ``TITLES``) in the setting's language.
 
-    Descriptions of boards say what question they answer. ``incidents`` marks critical alarms that
-    stood alone on everything that has a time axis.
+    Descriptions of boards say what question they answer. Critical alarms that stood alone are
+    marked on the panels ``incidents_on`` alone, or on all that have a time axis (Grafana 9.4 does
+    so in any case).
     """
     title = f"IOC {on.of(on.province.name)} · {on.of(TITLES[name])}"
     dashboard = model.Dashboard(
@@ -79,14 +80,17 @@ def board(
         week_start="monday",
         panels=grid.panels,
         templating=model.DashboardDashboardTemplating(list_val=[*choices, variables.console(on)]),
-        annotations=model.AnnotationContainer(list_val=[_incidents(on)] if incidents else []),
-        links=_links(on, name),
+        annotations=model.AnnotationContainer(
+            list_val=[] if incidents_on == () else [_incidents(on, incidents_on)]
+        ),
+        links=_links(on, name, crowded=bool(choices)),
     )
     return Drawn(name=name, language=on.language, dashboard=dashboard)
 
 
-def _links(on: Setting, name: str) -> list[model.DashboardLink]:
-    """The other boards of this language, this board in the other language, the console."""
+def _links(on: Setting, name: str, *, crowded: bool) -> list[model.DashboardLink]:
+    """The other boards of this language (behind one button beside choices), this board in the
+    other language, the console."""
     other: Language = "en" if on.language == "vi" else "vi"
     links = [
         model.DashboardLink(
@@ -99,6 +103,17 @@ def _links(on: Setting, name: str) -> list[model.DashboardLink]:
         for target, title in TITLES.items()
         if target != name
     ]
+    if crowded:
+        links = [
+            model.DashboardLink(
+                title=on.say(vi="Trang khác", en="Other boards"),
+                type_val=model.DashboardLinkType.DASHBOARDS,
+                tags=[f"{TAG}-{on.language}"],
+                as_dropdown=True,
+                include_vars=True,
+                keep_time=True,
+            )
+        ]
     links.append(
         model.DashboardLink(
             title={"vi": "Tiếng Việt", "en": "English"}[other],
@@ -141,7 +156,7 @@ class _Incidents(model.AnnotationQuery):
         return {**super().to_json(), "target": target}
 
 
-def _incidents(on: Setting) -> model.AnnotationQuery:
+def _incidents(on: Setting, panels: Sequence[model.Panel] | None) -> model.AnnotationQuery:
     critical = SEVERITY["critical"]
     text = f"text_{on.language}"
     asked = ask.rows(
@@ -151,10 +166,15 @@ def _incidents(on: Setting) -> model.AnnotationQuery:
         fields={"transition": ["raised"], "severity": ["critical"], "suppressed": [False]},
         limit=200,
     )
-    return _Incidents(
+    marks = _Incidents(
         name=on.say(vi="Sự cố nghiêm trọng", en="Critical incidents"),
         colour=critical.colour,
         query=asked.text,
         text=text,
         tags="asset",
     )
+    if panels is not None:
+        marks.filter_val = model.AnnotationPanelFilter(
+            exclude=False, ids=[panel.id_val for panel in panels if panel.id_val is not None]
+        )
+    return marks

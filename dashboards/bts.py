@@ -9,10 +9,10 @@ from grafana_foundation_sdk.models import dashboard as model
 from dashboards import alarm_rows, ask, parts, variables
 from dashboards.board import Drawn, address, board
 from dashboards.layout import Grid
-from dashboards.looks import Look, of_commune, of_state, of_text
+from dashboards.looks import Look, of_commune, of_metric, of_state, of_text
 from dashboards.measures import of_measure
 from dashboards.metrics import column, now, trend
-from dashboards.overview import stations, without_service
+from dashboards.overview import one, stations, without_service
 from dashboards.setting import Setting
 from dashboards.units import grafana_unit
 from dashboards.words import CALM, STATE
@@ -30,16 +30,17 @@ def bts(on: Setting) -> Drawn:
     grid.row(
         4,
         (9, stations(on)),
-        (4, _measure(on, "bts_availability_percent")),
+        (4, one(on, "bts_availability_percent")),
         (4, without_service(on)),
-        (4, _measure(on, "download_mbit_s")),
-        (3, _measure(on, "bts_5g_share_percent")),
+        (4, one(on, "download_mbit_s")),
+        (3, one(on, "bts_5g_share_percent")),
     )
-    grid.at(0, 4, 10, 9, _states_over_time(on))
+    over_time = _states_over_time(on)
+    grid.at(0, 4, 10, 9, over_time)
     grid.at(10, 4, 14, 9, _on_battery(on))
     grid.at(0, 13, 10, 9, _communes(on))
-    grid.at(10, 13, 5, 9, _operators(on))
-    grid.at(15, 13, 9, 9, _not_up(on))
+    grid.at(10, 13, 6, 9, _operators(on))
+    grid.at(16, 13, 8, 9, _not_up(on))
     _one_station(on, grid)
     _worst(on, grid)
     _traffic(on, grid)
@@ -58,15 +59,7 @@ def bts(on: Setting) -> Drawn:
             variables.assets(on, KIND, label=on.say(vi="Trạm", en="Station"), tags=_CHOSEN),
             variables.resolutions(on),
         ],
-    )
-
-
-def _measure(on: Setting, name: str) -> model.Panel:
-    look = replace(of_measure(on, name), steps=((None, "text"),))
-    return parts.stat(
-        title=look.title,
-        look=look,
-        targets=[ask.latest(on, KPI, [name], where=ask.of_province(on))],
+        incidents_on=[over_time],
     )
 
 
@@ -197,7 +190,7 @@ def _communes(on: Setting) -> model.Panel:
                     "population_without_service",
                     title=on.say(vi="Người mất sóng", en="People out"),
                 ),
-                width=120,
+                width=130,
                 cell="color-text",
                 steps=((None, "text"), (1, STATE["down"].colour)),
             ),
@@ -228,7 +221,7 @@ def _operators(on: Setting) -> model.Panel:
             table=True,
         )
 
-    count = Look(unit=grafana_unit("1"), decimals=0, no_value="0")
+    count = Look(unit=grafana_unit("1"), decimals=0, no_value="0", width=72)
     return parts.table(
         title=on.say(vi="Theo nhà mạng", en="By operator"),
         description=on.say(
@@ -287,7 +280,7 @@ def _one_station(on: Setting, grid: Grid) -> None:
     bools = ("mains_ok", "in_service", "door_open", "smoke")
     state = on.say(vi="Trạng thái", en="State")
     looks = {state: of_state(on)} | {
-        on.of(on.metric(KIND, name).title): column(on, KIND, name) for name in bools
+        on.of(on.metric(KIND, name).title): of_metric(on, KIND, name) for name in bools
     }
     timeline = parts.states(
         title=on.say(vi="Trạng thái của ${asset}", en="State of ${asset}"),
@@ -297,7 +290,7 @@ def _one_station(on: Setting, grid: Grid) -> None:
         ),
         look=Look(),
         targets=[
-            ask.over_time(on, ASSET_STATE, {"state_code": "last"}, tags=_ONE, alias=state),
+            ask.over_time(on, ASSET_STATE, {"state": "last"}, tags=_ONE, alias=state),
             *(
                 ask.over_time(
                     on,
@@ -379,7 +372,7 @@ def _one_station(on: Setting, grid: Grid) -> None:
     grid.row(
         7,
         (6, trend(on, KIND, ["vswr"], tags=_ONE, title=_of_one(on, "vswr"))),
-        (6, trend(on, KIND, ["interference_dbm"], tags=_ONE)),
+        (6, trend(on, KIND, ["interference_dbm"], tags=_ONE, soft=(-120, -100))),
         (6, trend(on, KIND, ["sync_error_us"], tags=_ONE)),
         (6, trend(on, KIND, ["rrc_estab_success_percent"], tags=_ONE, soft=(94, 100))),
     )

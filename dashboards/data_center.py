@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from grafana_foundation_sdk.models import dashboard as model
@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from dashboards import alarm_rows, ask, parts, variables
 from dashboards.board import Drawn, board
 from dashboards.layout import COLUMNS, Grid
-from dashboards.looks import Look, of_state, of_text
+from dashboards.looks import Look, of_metric, of_state, of_text
 from dashboards.metrics import column, now, on_stat, trend
 from dashboards.setting import Setting
 from ioc.inventory.province import DataCenter
@@ -40,6 +40,7 @@ def data_center(on: Setting) -> Drawn:
         ),
         grid=grid,
         choices=[variables.resolutions(on)],
+        incidents_on=(),
     )
 
 
@@ -47,21 +48,25 @@ def _site(on: Setting, grid: Grid, center: DataCenter, *, x: int, y: int) -> Non
     """One site in a column of 12: what counts first is in the first screen."""
     name = on.of(center.name)
     where: ask.Where = {"site": [center.id]}
-    grid.at(x, y, 3, 4, _state(on, center, name))
-    for place, metric in enumerate(("pue", "it_power_kw", "room_temperature_c")):
+    grid.at(x, y, 4, 3, _state(on, center, name))
+    for place, (width, metric) in enumerate(
+        ((2, "pue"), (3, "it_power_kw"), (3, "room_temperature_c"))
+    ):
         title = "PUE" if metric == "pue" else ""
-        grid.at(x + 3 + 3 * place, y, 3, 4, now(on, "dc_site", metric, where=where, title=title))
-    grid.at(x, y + 4, 12, 4, _units(on, "ups", _UPS, where, center=center))
-    grid.at(x, y + 8, 3, 3, now(on, "transfer_switch", "position", where=where, loud=True))
-    for place, metric in enumerate(("running", "not_in_auto", "fuel_percent")):
-        title = f"{on.of(on.kind('genset').title)}: {on.of(on.metric('genset', metric).title)}"
-        grid.at(x + 3 + 3 * place, y + 8, 3, 3, now(on, "genset", metric, where=where, title=title))
-    grid.at(x, y + 11, 12, 6, _units(on, "cooling_unit", _COOLING, where, center=center))
-    for place, metric in enumerate(("backup_age_h", "replication_lag_s")):
-        grid.at(x + 3 * place, y + 17, 3, 3, now(on, "storage_backup", metric, where=where))
-    grid.at(x, y + 20, 3, 2, now(on, "dc_site", "switch_over_ready", where=where))
-    grid.at(x + 3, y + 20, 3, 2, now(on, "dc_site", "cooling_spare_units", where=where))
-    grid.at(x + 6, y + 17, 6, 5, _units(on, "uplink", _UPLINK, where, center=center))
+        left = x + (4, 6, 9)[place]
+        grid.at(left, y, width, 3, now(on, "dc_site", metric, where=where, title=title))
+    grid.at(x, y + 3, 12, 5, _units(on, "ups", _UPS, where, center=center))
+    supply = on.say(vi="Nguồn đang dùng", en="Supply in use")
+    position = now(on, "transfer_switch", "position", where=where, title=supply, loud=True)
+    grid.at(x, y + 8, 3, 3, position)
+    for place, (metric, words) in enumerate(_GENSET.items()):
+        panel = now(on, "genset", metric, where=where, title=on.of(words))
+        grid.at(x + 3 + 3 * place, y + 8, 3, 3, panel)
+    grid.at(x, y + 11, 12, 7, _units(on, "cooling_unit", _COOLING, where, center=center))
+    for place, (kind, metric, words) in enumerate(_STANDBY):
+        panel = now(on, kind, metric, where=where, title=on.of(words))
+        grid.at(x + 3 * place, y + 18, 3, 4, panel)
+    grid.at(x + 9, y + 18, 3, 4, _uplinks(on, where))
     # Second screen: the same over time, and what is wrong.
     below = y + 22
     grid.at(x, below, 12, 7, _alarms(on, name, where))
@@ -85,6 +90,16 @@ def _site(on: Setting, grid: Grid, center: DataCenter, *, x: int, y: int) -> Non
     grid.at(x + 6, below, 6, 8, _timeline(on, where))
 
 
+_GENSET: Mapping[str, Text] = {
+    "running": Text(vi="Máy phát chạy", en="Genset runs"),
+    "not_in_auto": Text(vi="Không tự động", en="Genset not in auto"),
+    "fuel_percent": Text(vi="Nhiên liệu", en="Genset fuel"),
+}
+_STANDBY: Sequence[tuple[str, str, Text]] = (
+    ("storage_backup", "backup_age_h", Text(vi="Tuổi bản sao lưu", en="Backup age")),
+    ("storage_backup", "replication_lag_s", Text(vi="Trễ đồng bộ", en="Replication lag")),
+    ("dc_site", "switch_over_ready", Text(vi="Sẵn sàng chuyển", en="Switch-over ready")),
+)
 # Metrics of each unit's table, with a short heading where the catalog's title is long.
 _UPS: Mapping[str, Text | None] = {
     "load_percent": None,
@@ -101,12 +116,22 @@ _COOLING: Mapping[str, Text | None] = {
     "running": Text(vi="Chạy", en="Running"),
     "failed": Text(vi="Hỏng", en="Failed"),
 }
-_UPLINK: Mapping[str, Text | None] = {
-    "up": None,
-    "utilization_percent": Text(vi="Sử dụng", en="Used"),
-    "latency_ms": Text(vi="Trễ", en="Delay"),
-    "loss_percent": Text(vi="Mất gói", en="Loss"),
-}
+
+
+def _uplinks(on: Setting, where: ask.Where) -> model.Panel:
+    """Each uplink by its own name, up or down."""
+    look = on_stat(of_metric(on, "uplink", "up"), loud=True)
+    return parts.stat(
+        title=on.say(vi="Đường truyền", en="Uplinks"),
+        look=replace(look, title=""),
+        targets=[
+            ask.latest(on, "uplink", ["up"], where=where, group_by=["asset"], alias="$tag_asset")
+        ],
+        text="value_and_name",
+        loud=True,
+        worded=True,
+        sizes=(12, 22),
+    )
 
 
 def _state(on: Setting, center: DataCenter, name: str) -> model.Panel:
@@ -143,6 +168,7 @@ def _units(
 ) -> model.Panel:
     """A row for each unit of a kind, at the end of the board's time."""
     title = on.of(on.kind(kind).title)
+    unit = on.say(vi="Thiết bị", en="Unit")
     looks = {
         f"last_{metric}": column(on, kind, metric, title=on.of(short) if short else "")
         for metric, short in metrics.items()
@@ -156,7 +182,7 @@ def _units(
             "limits of the rules.",
         ),
         columns={
-            "asset": replace(of_text(title), links=(alarm_rows.asset_link(on),)),
+            "asset": replace(of_text(unit, width=140), links=(alarm_rows.asset_link(on),)),
             **looks,
         },
         targets=[ask.latest(on, kind, list(metrics), where=where, group_by=["asset"], table=True)],
@@ -179,7 +205,8 @@ def _alarms(on: Setting, name: str, where: ask.Where) -> model.Panel:
 
 
 def _by_asset(on: Setting, kind: str, metric: str, where: ask.Where) -> model.Panel:
-    return trend(on, kind, [metric], where=where, group_by=["asset"])
+    title = f"{on.of(on.kind(kind).title)}: {on.of(on.metric(kind, metric).title)}"
+    return trend(on, kind, [metric], title=title, where=where, group_by=["asset"])
 
 
 def _racks(on: Setting, where: ask.Where) -> model.Panel:
@@ -229,6 +256,7 @@ def _timeline(on: Setting, where: ask.Where) -> model.Panel:
             for (kind, metric), title in titles.items()
         ],
         overrides={
-            f"/: {title}$/": replace(column(on, *pair), title="") for pair, title in titles.items()
+            f"/: {title}$/": replace(of_metric(on, *pair), title="")
+            for pair, title in titles.items()
         },
     )

@@ -10,38 +10,34 @@ from dashboards import alarm_rows, ask, parts, variables
 from dashboards.board import Drawn, address, board
 from dashboards.layout import Grid
 from dashboards.looks import Look, of_commune, of_metric, of_state, of_text
-from dashboards.measures import counted, of_measure
+from dashboards.measures import of_measure
 from dashboards.metrics import column, now, trend
+from dashboards.overview import SPAN_WORDS, one, spans
 from dashboards.setting import Setting
 from dashboards.words import CALM_STRONG, LINES, STATE
 from ioc.catalog import Flapping
 from ioc.store.derived import ALARM, ASSET_STATE
 from ioc.store.query import Tag
 from ioc.store.schema import KPI
-from ioc.text import Text
 
 KIND = "span"
 _CHOSEN: tuple[Tag, ...] = ("commune", "operator")
 _ONE: tuple[Tag, ...] = ("asset",)
-_WORDS = {
-    "degraded": Text(vi="Suy giảm", en="Degraded"),
-    "down": Text(vi="Đứt", en="Down"),
-    "silent": Text(vi="Mất liên lạc", en="Silent"),
-}
 
 
 def fibre(on: Setting) -> Drawn:
     grid = Grid()
     grid.row(
         4,
-        (9, _states(on)),
-        (5, _length(on, "fibre_in_service_km")),
-        (5, _length(on, "fibre_built_km")),
+        (9, spans(on)),
+        (5, one(on, "fibre_in_service_km")),
+        (5, one(on, "fibre_built_km")),
         (5, _unprotected(on)),
     )
     grid.at(0, 4, 12, 9, _not_up(on))
     grid.at(12, 4, 12, 9, _most_excess(on))
-    grid.at(0, 13, 8, 9, _over_time(on))
+    over_time = _over_time(on)
+    grid.at(0, 13, 8, 9, over_time)
     grid.at(8, 13, 8, 9, _communes(on))
     grid.at(16, 13, 8, 9, _least_margin(on))
     _one_span(on, grid)
@@ -61,47 +57,7 @@ def fibre(on: Setting) -> Drawn:
             variables.assets(on, KIND, label=on.say(vi="Chặng", en="Span"), tags=_CHOSEN),
             variables.resolutions(on),
         ],
-    )
-
-
-def _states(on: Setting) -> model.Panel:
-    looks = {
-        "last_spans_up": replace(
-            of_measure(on, "spans_up", title=on.say(vi="Hoạt động", en="In service")),
-            steps=((None, "text"),),
-        ),
-        **{
-            f"last_spans_{state}": counted(
-                on, f"spans_{state}", STATE[state], title=on.of(_WORDS[state])
-            )
-            for state in ("degraded", "down", "silent")
-        },
-    }
-    return parts.stat(
-        title=on.say(vi="Chặng cáp quang", en="Fibre spans"),
-        description=on.say(vi="Số chặng theo trạng thái.", en="Spans by state."),
-        look=Look(),
-        targets=[
-            ask.latest(
-                on,
-                KPI,
-                ["spans_up", "spans_degraded", "spans_down", "spans_silent"],
-                where=ask.of_province(on),
-                alias="$col",
-            )
-        ],
-        overrides=looks,
-        text="value_and_name",
-        orientation="vertical",
-    )
-
-
-def _length(on: Setting, name: str) -> model.Panel:
-    look = replace(of_measure(on, name), steps=((None, "text"),))
-    return parts.stat(
-        title=look.title,
-        look=look,
-        targets=[ask.latest(on, KPI, [name], where=ask.of_province(on))],
+        incidents_on=[over_time],
     )
 
 
@@ -253,7 +209,7 @@ def _over_time(on: Setting) -> model.Panel:
     looks = {
         f"max_spans_{state}": replace(
             of_measure(on, f"spans_{state}"),
-            title=on.of(_WORDS[state]),
+            title=on.of(SPAN_WORDS[state]),
             fixed=STATE[state].colour,
         )
         for state in ("degraded", "silent", "down")
@@ -368,10 +324,10 @@ def _timeline(on: Setting) -> model.Panel:
         ),
         look=Look(),
         targets=[
-            ask.over_time(on, ASSET_STATE, {"state_code": "last"}, tags=_ONE, alias=state),
+            ask.over_time(on, ASSET_STATE, {"state": "last"}, tags=_ONE, alias=state),
             ask.over_time(on, KIND, {"link_up": "last"}, tags=_ONE, alias=link, rolled_up=True),
         ],
-        overrides={state: of_state(on), link: column(on, KIND, "link_up")},
+        overrides={state: of_state(on), link: of_metric(on, KIND, "link_up")},
     )
 
 

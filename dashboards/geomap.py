@@ -5,6 +5,7 @@ have no internet. The province's outline comes with the board, drawn from the pr
 from __future__ import annotations
 
 import json
+import math
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from grafana_foundation_sdk.models import common, geomap
 from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards.ask import SOURCE, Target
+from dashboards.layout import PANEL_FRAME_PX, ROW_PX
 from dashboards.looks import Look, field_config, override
 from dashboards.setting import Setting
 
@@ -46,9 +48,10 @@ def world(
     description: str,
     layers: Sequence[Layer],
     columns: Mapping[str, Look],
-    zoom: float = 9.0,
+    height: int,
 ) -> model.Panel:
-    """A map of the province. ``columns`` are how the frames' columns look, in the tooltip too."""
+    """A map of the province. ``columns`` are how the frames' columns look, in the tooltip too.
+    ``height`` is the panel's in rows of the grid: the mainland fills it."""
     box = on.province.bbox
     options = {
         "basemap": _basemap(on),
@@ -62,7 +65,7 @@ def world(
             "id": "coords",
             "lat": round((box.south + box.north) / 2, 3),
             "lon": round((box.west + box.east) / 2, 3),
-            "zoom": zoom,
+            "zoom": _zoom(on, height),
         },
     }
     panel = builder.Panel().type("geomap").options(options).build()
@@ -77,6 +80,15 @@ def world(
         replace(layer.target, ref_id=_ref(place)).build() for place, layer in enumerate(layers)
     ]
     return panel
+
+
+def _zoom(on: Setting, height: int) -> float:
+    """The zoom at which the province is as high as the panel. At zoom 0 the world is 256 pixels
+    wide; latitudes near the equator are taken as evenly spaced."""
+    box = on.province.bbox
+    pixels = height * ROW_PX - PANEL_FRAME_PX
+    degrees = (box.north - box.south) * 1.02 / math.cos(math.radians((box.north + box.south) / 2))
+    return round(math.log2(pixels / degrees * 360 / 256), 2)
 
 
 def _ref(place: int) -> str:

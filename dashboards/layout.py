@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from grafana_foundation_sdk.models import dashboard as model
 
 COLUMNS = 24
+# A row of the grid with the gap below it; and what title and border take of a panel.
+ROW_PX = 38
+PANEL_FRAME_PX = 56
 # Rows that a screen of 1600 × 1000 shows below Grafana's own bars.
 FIRST_SCREEN = 22
 

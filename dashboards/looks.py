@@ -24,8 +24,10 @@ Step = tuple[float | None, str]
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """``mappings`` gives values their words and colours: a text of the value ("true", "3", "down")
-    to words and a colour (or "" for none). ``fixed`` is a colour that does not depend on the value.
-    ``width`` (pixels) and ``cell`` are for columns of tables; a ``hidden`` one is there for links.
+    to words and a colour (or "" for none). ``fixed`` is a colour that does not depend on the value;
+    with ``shades`` each series has a lighter or darker one.
+    ``width`` (pixels), ``cell`` and ``left`` (aligned so) are for columns of tables; a ``hidden``
+    one is there for links.
     ``links`` are titles and where a click leads. Change one by ``dataclasses.replace``.
     """
 
@@ -38,9 +40,11 @@ class Look:
     steps: tuple[Step, ...] = ((None, CALM),)
     mappings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     fixed: str = ""
+    shades: bool = False
     no_value: str = "–"
     width: int = 0
     cell: Literal["", "color-text", "color-background", "gauge"] = ""
+    left: bool = False
     hidden: bool = False
     links: tuple[tuple[str, str], ...] = ()
 
@@ -145,7 +149,7 @@ _NOWHERE = {"legend": True, "tooltip": True, "viz": True}
 def of_commune(on: Setting) -> Look:
     """A commune's code, shown as its name."""
     names = {commune.code: (commune.name, "") for commune in on.province.communes}
-    return Look(title=on.say(vi="Xã, phường", en="Commune"), mappings=names)
+    return Look(title=on.say(vi="Xã, phường", en="Commune"), mappings=names, left=True)
 
 
 def of_text(title: str, *, width: int = 0) -> Look:
@@ -157,7 +161,8 @@ def field_config(look: Look) -> model.FieldConfig:
     """A look as Grafana's defaults of a panel."""
     colour = model.FieldColor(mode=model.FieldColorModeId.THRESHOLDS)
     if look.fixed:
-        colour = model.FieldColor(mode=model.FieldColorModeId.FIXED, fixed_color=look.fixed)
+        mode = model.FieldColorModeId.SHADES if look.shades else model.FieldColorModeId.FIXED
+        colour = model.FieldColor(mode=mode, fixed_color=look.fixed)
     return model.FieldConfig(
         unit=look.unit or None,
         decimals=look.decimals,
@@ -190,6 +195,7 @@ def override(name: str, look: Look) -> model.DashboardFieldConfigSourceOverrides
         "links": config.links,
         "custom.width": look.width or None,
         "custom.cellOptions": {"type": look.cell, "mode": "basic"} if look.cell else None,
+        "custom.align": "left" if look.left else None,
         "custom.hidden": True if look.hidden else None,
         "custom.hideFrom": _NOWHERE if look.hidden else None,
     }

@@ -18,7 +18,7 @@ MEASURES: Mapping[str, tuple[Text, str, int]] = {
     "bts_degraded": (Text(vi="Trạm suy giảm", en="Stations degraded"), "1", 0),
     "bts_down": (Text(vi="Trạm ngừng", en="Stations down"), "1", 0),
     "bts_silent": (Text(vi="Trạm mất liên lạc", en="Stations silent"), "1", 0),
-    "bts_availability_percent": (Text(vi="Độ sẵn sàng của trạm", en="Availability"), "%", 2),
+    "bts_availability_percent": (Text(vi="Độ sẵn sàng", en="Availability"), "%", 2),
     "bts_5g_share_percent": (Text(vi="Trạm phát sóng 5G", en="Stations with 5G"), "%", 1),
     "download_mbit_s": (Text(vi="Tốc độ tải xuống", en="Download speed"), "Mbit/s", 0),
     "population_without_service": (

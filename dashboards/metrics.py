@@ -69,6 +69,8 @@ def trend(
     }
     if names:
         overrides = parts.series_looks(first, names)
+    if group_by and not names:
+        first = replace(first, fixed=LINES[1], shades=True)
     return parts.lines(
         title=title or first.title,
         description=" ".join(dict.fromkeys(look.description for look in looks.values())),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from grafana_foundation_sdk.models import dashboard as model
@@ -10,33 +10,49 @@ from grafana_foundation_sdk.models import dashboard as model
 from dashboards import alarm_rows, ask, geomap, parts
 from dashboards.board import Drawn, address, board
 from dashboards.layout import Grid
-from dashboards.looks import Look, of_commune, of_severity, of_state, of_text
+from dashboards.looks import Look, of_commune, of_metric, of_severity, of_state, of_text
 from dashboards.measures import counted, of_measure
 from dashboards.setting import Setting
 from dashboards.targets import measured_bars
 from dashboards.words import SEVERITY, STATE
+from ioc.catalog import Severity
 from ioc.store.derived import ALARM_ACTIVE, ASSET_STATE
 from ioc.store.schema import KPI
 from ioc.text import Text
 
+_INCIDENTS: tuple[Severity, ...] = ("critical", "major")
 _OPEN = Text(vi="Xem chi tiết", en="Show details")
+# Short words for states, where there is little room.
+STATE_WORDS: Mapping[str, Text] = {
+    "degraded": Text(vi="Suy giảm", en="Degraded"),
+    "down": Text(vi="Ngừng", en="Down"),
+    "silent": Text(vi="Mất liên lạc", en="Silent"),
+}
+SPAN_WORDS: Mapping[str, Text] = {**STATE_WORDS, "down": Text(vi="Đứt", en="Down")}
 
 
 def overview(on: Setting) -> Drawn:
     grid = Grid()
     grid.row(
-        4,
-        (7, stations(on)),
-        (3, _one(on, "bts_availability_percent")),
-        (3, without_service(on)),
-        (5, _spans(on)),
-        (6, _alarms(on)),
+        3,
+        (8, stations(on)),
+        (4, one(on, "bts_availability_percent", to="bts")),
+        (4, without_service(on)),
+        (8, _alarms(on)),
     )
-    grid.at(0, 4, 6, 9, measured_bars(on))
-    grid.at(0, 13, 6, 9, _availability(on))
-    grid.at(6, 4, 10, 18, _map(on))
-    grid.at(16, 4, 8, 13, _incidents(on))
-    grid.at(16, 17, 8, 5, _centers(on))
+    grid.row(
+        3,
+        (8, spans(on)),
+        (4, one(on, "fibre_in_service_km", to="fibre")),
+        (4, one(on, "data_centers_up", to="data_center")),
+        (8, _load(on)),
+    )
+    availability = _availability(on)
+    grid.at(0, 6, 6, 8, measured_bars(on))
+    grid.at(0, 14, 6, 8, availability)
+    grid.at(6, 6, 9, 16, _map(on, height=16))
+    grid.at(15, 6, 9, 11, _incidents(on))
+    grid.at(15, 17, 9, 5, _centers(on))
     return board(
         on,
         "overview",
@@ -45,6 +61,7 @@ def overview(on: Setting) -> Drawn:
             en="How is the province's digital infrastructure, where is trouble, what is the worst?",
         ),
         grid=grid,
+        incidents_on=[availability],
     )
 
 
@@ -52,43 +69,77 @@ def _of_province(on: Setting, measures: Sequence[str]) -> ask.Target:
     return ask.latest(on, KPI, measures, where=ask.of_province(on), alias="$col")
 
 
+def _counts(
+    on: Setting, *, title: str, description: str, looks: Mapping[str, Look], to: str
+) -> model.Panel:
+    """Measures of the province side by side. ``to`` is the board that a click leads to."""
+    return parts.stat(
+        title=title,
+        description=description,
+        look=Look(links=_to(on, to)),
+        targets=[_of_province(on, list(looks))],
+        overrides={f"last_{name}": look for name, look in looks.items()},
+        text="value_and_name",
+        orientation="vertical",
+        sizes=(13, 34),
+    )
+
+
+def _calm(on: Setting, name: str, title: str) -> Look:
+    return replace(of_measure(on, name, title=title), steps=((None, "text"),))
+
+
 def stations(on: Setting) -> model.Panel:
     """Stations by state."""
-    looks = {
-        "last_bts_up": replace(
-            of_measure(on, "bts_up", title=on.say(vi="Đang phục vụ", en="In service")),
-            steps=((None, "text"),),
-        ),
-        "last_bts_degraded": counted(
-            on, "bts_degraded", STATE["degraded"], title=on.say(vi="Suy giảm", en="Degraded")
-        ),
-        "last_bts_down": counted(
-            on, "bts_down", STATE["down"], title=on.say(vi="Ngừng", en="Down")
-        ),
-        "last_bts_silent": counted(
-            on, "bts_silent", STATE["silent"], title=on.say(vi="Mất liên lạc", en="Silent")
-        ),
-    }
-    return parts.stat(
+    return _counts(
+        on,
         title=on.say(vi="Trạm gốc", en="Base stations"),
         description=on.say(
             vi="Số trạm theo trạng thái. Trạm suy giảm vẫn đang phục vụ.",
             en="Stations by state. A degraded station is still in service.",
         ),
-        look=Look(links=_to(on, "bts")),
-        targets=[_of_province(on, ["bts_up", "bts_degraded", "bts_down", "bts_silent"])],
-        overrides=looks,
-        text="value_and_name",
-        orientation="vertical",
+        looks={
+            "bts_up": _calm(on, "bts_up", on.say(vi="Phục vụ", en="In service")),
+            **_by_state(on, "bts", STATE_WORDS),
+        },
+        to="bts",
     )
 
 
-def _one(on: Setting, measure: str) -> model.Panel:
-    look = replace(of_measure(on, measure), steps=((None, "text"),), links=_to(on, "bts"))
-    return parts.stat(title=look.title, look=look, targets=[_of_province(on, [measure])])
+def spans(on: Setting) -> model.Panel:
+    """Spans by state."""
+    return _counts(
+        on,
+        title=on.say(vi="Chặng cáp quang", en="Fibre spans"),
+        description=on.say(
+            vi="Số chặng theo trạng thái. Chặng suy giảm vẫn đang hoạt động.",
+            en="Spans by state. A degraded span is still in service.",
+        ),
+        looks={
+            "spans_up": _calm(on, "spans_up", on.say(vi="Hoạt động", en="In service")),
+            **_by_state(on, "spans", SPAN_WORDS),
+        },
+        to="fibre",
+    )
+
+
+def _by_state(on: Setting, kind: str, words: Mapping[str, Text]) -> dict[str, Look]:
+    return {
+        f"{kind}_{state}": counted(on, f"{kind}_{state}", STATE[state], title=on.of(text))
+        for state, text in words.items()
+    }
+
+
+def one(on: Setting, name: str, *, to: str = "") -> model.Panel:
+    """One measure of the province, in the colour of text."""
+    look = replace(_calm(on, name, ""), links=_to(on, to) if to else ())
+    return parts.stat(
+        title=look.title, look=replace(look, title=""), targets=[_of_province(on, [name])]
+    )
 
 
 def without_service(on: Setting) -> model.Panel:
+    """People that nobody serves, loud from the first one."""
     name = "population_without_service"
     look = replace(
         of_measure(on, name),
@@ -102,57 +153,39 @@ def without_service(on: Setting) -> model.Panel:
     return parts.stat(title=look.title, look=look, targets=[_of_province(on, [name])])
 
 
-def _spans(on: Setting) -> model.Panel:
-    looks = {
-        "last_spans_up": replace(
-            of_measure(on, "spans_up", title=on.say(vi="Hoạt động", en="In service")),
-            steps=((None, "text"),),
-        ),
-        "last_spans_degraded": counted(
-            on, "spans_degraded", STATE["degraded"], title=on.say(vi="Suy giảm", en="Degraded")
-        ),
-        "last_spans_down": counted(
-            on, "spans_down", STATE["down"], title=on.say(vi="Đứt", en="Down")
-        ),
-        "last_fibre_in_service_km": replace(
-            of_measure(on, "fibre_in_service_km", title=on.say(vi="Đang dùng", en="In service")),
-            steps=((None, "text"),),
-        ),
-    }
-    return parts.stat(
-        title=on.say(vi="Chặng cáp quang", en="Fibre spans"),
-        description=on.say(
-            vi="Số chặng theo trạng thái và tổng chiều dài đang hoạt động.",
-            en="Spans by state, and the length in service.",
-        ),
-        look=Look(links=_to(on, "fibre")),
-        targets=[
-            _of_province(on, ["spans_up", "spans_degraded", "spans_down", "fibre_in_service_km"])
-        ],
-        overrides=looks,
-        text="value_and_name",
-        orientation="vertical",
-    )
-
-
 def _alarms(on: Setting) -> model.Panel:
-    looks = {
-        f"last_alarms_{severity}": counted(on, f"alarms_{severity}", SEVERITY[severity])
-        for severity in ("critical", "major", "minor", "warning")
-    }
-    return parts.stat(
+    return _counts(
+        on,
         title=on.say(vi="Cảnh báo đang có", en="Active alarms"),
         description=on.say(
             vi="Cảnh báo chưa hết và không nằm dưới một sự cố khác, theo mức.",
             en="Alarms that stand and are not suppressed under another, by severity.",
         ),
-        look=Look(links=_to(on, "alarms")),
-        targets=[
-            _of_province(on, ["alarms_critical", "alarms_major", "alarms_minor", "alarms_warning"])
-        ],
-        overrides=looks,
-        text="value_and_name",
-        orientation="vertical",
+        looks={
+            f"alarms_{severity}": counted(on, f"alarms_{severity}", SEVERITY[severity])
+            for severity in ("critical", "major", "minor", "warning")
+        },
+        to="alarms",
+    )
+
+
+def _load(on: Setting) -> model.Panel:
+    """What the alarms ask of people."""
+    return _counts(
+        on,
+        title=on.say(vi="Việc phải làm", en="Work to do"),
+        description=on.say(
+            vi="Sự cố: cảnh báo làm ngừng dịch vụ. Chưa tiếp nhận: chưa ai nhận xử lý. Đã che: nằm "
+            "dưới một sự cố khác, không cần xử lý riêng.",
+            en="Incidents: alarms that take something out of service. Unacknowledged: nobody has "
+            "taken them up. Suppressed: explained by another, no work of their own.",
+        ),
+        looks={
+            "incidents_active": counted(on, "incidents_active", SEVERITY["critical"]),
+            "alarms_unacknowledged": _calm(on, "alarms_unacknowledged", ""),
+            "alarms_suppressed": _calm(on, "alarms_suppressed", ""),
+        },
+        to="alarms",
     )
 
 
@@ -170,7 +203,7 @@ def _availability(on: Setting) -> model.Panel:
     )
 
 
-def _map(on: Setting) -> model.Panel:
+def _map(on: Setting, *, height: int) -> model.Panel:
     """Spans, stations and sites by state, and the alarms that stand alone on top."""
     text = f"text_{on.language}"
 
@@ -201,7 +234,7 @@ def _map(on: Setting) -> model.Panel:
                 target=states("span"),
                 colour="state_code",
                 size="state_code",
-                sizes=(1, 7),
+                sizes=(0, 7),
                 symbol="square",
                 opacity=0.7,
             ),
@@ -210,7 +243,7 @@ def _map(on: Setting) -> model.Panel:
                 target=states("bts"),
                 colour="state_code",
                 size="state_code",
-                sizes=(1, 8),
+                sizes=(0, 8),
                 opacity=0.8,
             ),
             geomap.Layer(
@@ -227,7 +260,7 @@ def _map(on: Setting) -> model.Panel:
                     on,
                     ALARM_ACTIVE,
                     ["severity_rank", text, "impact_stations", "alarm", "lat", "lon"],
-                    fields={"suppressed": [False], "severity": ["critical", "major"]},
+                    fields={"suppressed": [False], "severity": _INCIDENTS},
                 ),
                 colour="severity_rank",
                 sizes=(10, 10),
@@ -254,6 +287,7 @@ def _map(on: Setting) -> model.Panel:
                 title=on.say(vi="Trạm bị ảnh hưởng", en="Stations out"), decimals=0
             ),
         },
+        height=height,
     )
 
 
@@ -262,11 +296,14 @@ def _incidents(on: Setting) -> model.Panel:
         on,
         title=on.say(vi="Sự cố", en="Incidents"),
         description=on.say(
-            vi="Cảnh báo gốc đang có, nặng nhất trước, với số trạm và số người bị mất dịch vụ. "
-            "Bấm vào để mở trên bảng điều hành.",
-            en="Root alarms that stand, the worst first, with the stations and people they take "
-            "out of service. Click one to open it in the console.",
+            vi="Cảnh báo gốc nghiêm trọng và nặng đang có, nặng nhất trước, với số trạm và số "
+            "người bị mất dịch vụ. Bấm vào để mở trên bảng điều hành.",
+            en="Critical and major root alarms that stand, the worst first, with the stations and "
+            "people they take out of service. Click one to open it in the console.",
         ),
+        narrow=True,
+        severities=_INCIDENTS,
+        no_value=on.say(vi="Không có sự cố.", en="No incidents."),
     )
 
 
@@ -280,33 +317,29 @@ def _centers(on: Setting) -> model.Panel:
             en="The provincial data centre's sites: state, instantaneous PUE and IT power.",
         ),
         columns={
-            "place": Look(
-                title=on.say(vi="Cơ sở", en="Site"),
-                mappings=names,
-                links=((on.of(_OPEN), address(on, "data_center")),),
+            "site": Look(
+                title=on.say(vi="Cơ sở", en="Site"), mappings=names, links=_to(on, "data_center")
             ),
-            "data_center_up": Look(
-                title=on.say(vi="Trạng thái", en="State"),
-                mappings={
-                    "1": (on.say(vi="hoạt động", en="in operation"), ""),
-                    "0": (f"◆ {on.say(vi='ngừng', en='down')}", STATE["down"].colour),
-                },
-                cell="color-text",
-                width=120,
+            "last_state_code": replace(of_state(on), cell="color-text", width=130, left=True),
+            "last_pue": replace(of_metric(on, "dc_site", "pue"), title="PUE", width=64),
+            "last_it_power_kw": replace(
+                of_metric(on, "dc_site", "it_power_kw"), title=on.say(vi="CNTT", en="IT"), width=76
             ),
-            "pue": replace(of_measure(on, "pue", title="PUE"), width=70),
-            "it_power_kw": replace(of_measure(on, "it_power_kw"), width=120),
         },
         targets=[
-            ask.rows(
+            ask.latest(
                 on,
-                KPI,
-                ["data_center_up", "pue", "it_power_kw"],
-                where={"scope": ["site"]},
-                times=ask.MEASURE_WINDOW,
-                limit=None,
-            )
+                ASSET_STATE,
+                ["state_code"],
+                where={"kind": ["dc_site"]},
+                group_by=["site"],
+                times=ask.STATE_WINDOW,
+                table=True,
+            ),
+            ask.latest(on, "dc_site", ["pue", "it_power_kw"], group_by=["site"], table=True),
         ],
+        merge=True,
+        sort=[("site", "asc")],
     )
 
 

@@ -35,14 +35,13 @@ def stat(
     graph: bool = False,
     text: Literal["auto", "value", "value_and_name", "name"] = "auto",
     orientation: Literal["auto", "horizontal", "vertical"] = "auto",
-    rows: bool = False,
     worded: bool = False,
-    size: int | None = None,
+    sizes: tuple[int, int] | None = None,
 ) -> model.Panel:
     """Numbers to be read from afar. ``loud``: what is wrong fills the panel with its colour; a calm
-    value should then have a ``transparent`` step. ``rows`` shows each row of a table. ``worded``:
-    the values are texts or yes and no. ``size`` is that of the value in pixels; without it Grafana
-    takes what fits."""
+    value should then have a ``transparent`` step. ``worded``: the values are texts or yes and no.
+    ``sizes`` are those of names and values in pixels; without
+    them Grafana takes what fits."""
     builder = (
         stat_builder.Panel()
         .color_mode(common.BigValueColorMode.BACKGROUND if loud else common.BigValueColorMode.VALUE)
@@ -50,10 +49,13 @@ def stat(
         .justify_mode(common.BigValueJustifyMode.AUTO)
         .text_mode(common.BigValueTextMode(text))
         .orientation(common.VizOrientation(orientation))
-        .reduce_options(_reduce(rows, worded=worded))
+        .reduce_options(_reduce(worded=worded))
     )
-    if size is not None:
-        builder = builder.text(common_builder.VizTextDisplayOptions().value_size(size))
+    if sizes is not None:
+        name_px, value_px = sizes
+        builder = builder.text(
+            common_builder.VizTextDisplayOptions().title_size(name_px).value_size(value_px)
+        )
     return _finished(builder.build(), title, description, look, targets, overrides)
 
 
@@ -64,9 +66,8 @@ def bars(
     targets: Sequence[Target],
     description: str = "",
     overrides: Looks | None = None,
-    rows: bool = False,
 ) -> model.Panel:
-    """Horizontal bars, one for each series, or for each row of a table (``rows``)."""
+    """Horizontal bars, one for each series."""
     builder = (
         bargauge_builder.Panel()
         .display_mode(common.BarGaugeDisplayMode.BASIC)
@@ -76,7 +77,7 @@ def bars(
         .sizing(common.BarGaugeSizing.AUTO)
         .show_unfilled(True)
         .min_viz_height(14)
-        .reduce_options(_reduce(rows))
+        .reduce_options(_reduce())
     )
     return _finished(builder.build(), title, description, look, targets, overrides)
 
@@ -158,13 +159,14 @@ def table(
     """One frame as a table. ``columns`` are what the query gives, by its names and in the order of
     the screen; what is not among them is left out. ``sort`` names some of them.
 
-    ``merge`` joins the frames of several targets by their common columns. ``no_value`` is what an
-    empty table says.
+    ``merge`` joins the frames of several targets by those columns that they share. ``no_value`` is
+    what an empty table says.
     """
     builder = (
         table_builder.Panel()
         .show_header(True)
         .cell_height(common.TableCellHeight.SM)
+        .min_width(50)
         .footer(common_builder.TableFooterOptions().show(False).reducer([]).count_rows(False))
     )
     if sort:
@@ -180,10 +182,10 @@ def table(
     panel = _finished(builder.build(), title, description, look, targets, columns)
     names = [*(["Time", "time"] if time_shown else []), *columns]
     panel.transformations = [
-        *([model.DataTransformerConfig(id_val="merge", options={})] if merge else []),
         model.DataTransformerConfig(
             id_val="filterFieldsByName", options={"include": {"names": names}}
         ),
+        *([model.DataTransformerConfig(id_val="merge", options={})] if merge else []),
         model.DataTransformerConfig(
             id_val="organize",
             options={
@@ -245,9 +247,9 @@ def series_looks(look: Look, names: Mapping[str, str]) -> dict[str, Look]:
     }
 
 
-def _reduce(rows: bool, *, worded: bool = False) -> common_builder.ReduceDataOptions:
+def _reduce(*, worded: bool = False) -> common_builder.ReduceDataOptions:
     """Grafana takes numbers alone ("") or fields by a pattern, which would match the time too."""
-    options = common_builder.ReduceDataOptions().values(rows).calcs(["lastNotNull"])
+    options = common_builder.ReduceDataOptions().values(False).calcs(["lastNotNull"])
     return options.fields("/^(?!(Time|time)$).*/" if worded else "")
 
 

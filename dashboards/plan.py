@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards import ask, parts, targets, variables
 from dashboards.board import Drawn, board
-from dashboards.layout import Grid
+from dashboards.layout import COLUMNS, Grid
 from dashboards.setting import Setting
 from dashboards.targets import aim, look_of, number
 from ioc.inventory.targets import Target
@@ -19,15 +19,16 @@ def plan(on: Setting) -> Drawn:
     grid = Grid()
     grid.heading(on.say(vi="Đo được từ dữ liệu thực", en="Measured by telemetry"))
     found = targets.measured(on)
-    for pair in (found[place : place + 2] for place in range(0, len(found), 2)):
+    for some in (found[place : place + 3] for place in range(0, len(found), 3)):
+        width = COLUMNS // len(some)
         panels = []
-        for target, measure in pair:
-            panels += [(4, _now(on, target, measure)), (8, _trend(on, target, measure))]
+        for target, measure in some:
+            panels += [(4, _now(on, target, measure)), (width - 4, _trend(on, target, measure))]
         grid.row(5, *panels)
     grid.heading(
         on.say(vi="Do cơ quan khác báo cáo, IOC không đo", en="Reported by others, not measured")
     )
-    grid.row(9, (24, _reported(on)))
+    grid.row(10, (24, _reported(on)))
     return board(
         on,
         "plan",
@@ -39,27 +40,28 @@ def plan(on: Setting) -> Drawn:
         choices=[variables.resolutions(on, chosen="_5m")],
         time_from="now-7d",
         refresh="1m",
-        incidents=False,
+        incidents_on=(),
     )
 
 
 def _now(on: Setting, target: Target, measure: str) -> model.Panel:
     look = look_of(on, target, measure)
-    reached = on.say(vi="đo được", en="measured")
+    measured = on.say(vi="đo được", en="measured")
     return parts.stat(
-        title=f"{aim(on, target)} · {reached}",
+        title=on.of(target.title),
         description=_source(on, target),
-        look=replace(look, title=on.of(target.title)),
-        targets=[ask.latest(on, KPI, [measure], where=ask.of_province(on), alias=look.title)],
-        overrides={look.title: replace(look, title=on.of(target.title))},
+        look=look,
+        targets=[ask.latest(on, KPI, [measure], where=ask.of_province(on), alias="$col")],
+        overrides={f"last_{measure}": replace(look, title=f"{measured} · {aim(on, target)}")},
         text="value_and_name",
+        sizes=(14, 34),
     )
 
 
 def _trend(on: Setting, target: Target, measure: str) -> model.Panel:
     look = replace(look_of(on, target, measure), least=None, greatest=None)
     return parts.lines(
-        title=f"{on.of(target.title)} {aim(on, target)}",
+        title=on.say(vi=f"Mục tiêu {aim(on, target)}", en=f"Target {aim(on, target)}"),
         description=_source(on, target),
         look=look,
         targets=[
@@ -95,7 +97,9 @@ def _reported(on: Setting) -> model.Panel:
     for target in targets.reported(on):
         report = target.reported
         assert report is not None
-        value = "–" if report.value is None else number(report.value, on.language)
+        value = on.say(vi="chưa công bố", en="not published")
+        if report.value is not None:
+            value = number(report.value, on.language)
         met = target.met(report.value)
         mark = "" if met is None else " ✓" if met else " ✗"
         unit = "" if target.unit == "1" or report.value is None else f" {target.unit}"
@@ -104,7 +108,7 @@ def _reported(on: Setting) -> model.Panel:
             aim(on, target),
             f"{value}{unit}{mark}",
             report.date,
-            report.source.name,
+            "–" if report.value is None else report.source.name,
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return parts.words("\n".join(lines))

@@ -113,7 +113,7 @@ def _groups(on: Setting) -> list[dict[str, Any]]:
             "name": name,
             "folder": RULES_FOLDER,
             "interval": f"{EVERY_S}s",
-            "rules": [as_rule(watch) for watch in watches],
+            "rules": [as_rule(watch, console_url=on.console_url) for watch in watches],
         }
         for name, watches in groups(on).items()
     ]

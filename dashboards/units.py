@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import units
 
-# Three of Grafana's own are not used. "short" writes 3,900 as 3.9 K: counts are shown in full, as
-# the reader's language writes them. Lengths, decibels and times of its own are scaled ("10.7 Mm",
-# "-300 mdBm") or in English words ("15 mins"): they get a plain suffix.
+# Some of Grafana's own are not used. "short" writes 3,900 as 3.9 K: counts are shown in full, as
+# the reader's language writes them. Lengths, watts, decibels and times of its own are scaled
+# ("10.7 Mm", "2 kW" without decimals, "-300 mdBm") or in English words ("15 mins"): they get a
+# plain suffix.
 _GRAFANA: dict[str, str] = {
     "1": units.LocaleFormat,
     "%": units.Percent,
@@ -16,7 +17,7 @@ _GRAFANA: dict[str, str] = {
     "V": units.Volt,
     "A": units.Ampere,
     "mA": "suffix:mA",
-    "W": units.Watt,
+    "W": "suffix:W",
     "kW": units.KiloWatt,
     "km": "suffix:km",
     "kbit/s": units.KilobitsPerSecond,

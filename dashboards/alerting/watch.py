@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -14,7 +14,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
 from dashboards import ask
 from dashboards.setting import Setting
-from ioc.catalog import Equals, Severity, Threshold
+from ioc.catalog import Severity, Threshold
 from ioc.catalog.model import EventType
 from ioc.errors import QueryError
 from ioc.text import Language, Text
@@ -35,6 +35,7 @@ SYSTEM = "ioc"
 UID_PREFIX = "ioc-"
 _EXPRESSION = "__expr__"
 _VALUE = "V"  # what is compared, in texts: .Values.V
+_DECIDES = "T"  # queries are A, B, C, …: no name may be used twice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,55 +85,40 @@ def from_catalog(
     """A watch for what a rule of the catalog says, with its limits, words and severity.
 
     It fires ``AFTER_THE_SERVICE_S`` later. Raises ``KeyError`` for a rule that is not there,
-    ``QueryError`` for one that asks for something else than a limit, or yes or no.
+    ``QueryError`` for one without a limit: Grafana's expressions compare numbers only.
     """
     rule = next((one for one in on.kind(kind).rules if one.id == rule_id), None)
     if rule is None:
         raise KeyError(f"{kind} has no rule {rule_id!r} in the catalog")
     when = rule.when
-    if not (
-        isinstance(when, Threshold) or (isinstance(when, Equals) and isinstance(when.equals, bool))
-    ):
+    if not isinstance(when, Threshold):
         raise QueryError(f"rule {rule_id}: {type(when).__name__} is not watched from outside")
     metric = on.metric(kind, when.metric)
     unit = "" if metric.unit == "1" else metric.unit
-    common = Watch(
+    limit = when.above if when.above is not None else when.below
+    target = ask.latest(on, kind, [when.metric], group_by=["asset"], times=TIMES)
+    return Watch(
         name=rule.id,
         title=_title(on, kind, when),
         team=team,
         severity=rule.severity,
         event_type=rule.event_type,
         probable_cause=rule.probable_cause,
-        text=rule.text,
+        text=_put(rule.text, threshold=f"{limit:g}", unit=unit),
         action=rule.action,
-        asked=(),
+        asked=(Asked(text=target.text),),
+        above=when.above,
+        below=when.below,
+        clear=when.clear_below if when.above is not None else when.clear_above,
         decimals=metric.decimals,
         for_s=-(-(rule.for_s + AFTER_THE_SERVICE_S) // EVERY_S) * EVERY_S,
         page=page,
     )
-    if isinstance(when, Threshold):
-        limit = when.above if when.above is not None else when.below
-        target = ask.latest(on, kind, [when.metric], group_by=["asset"], times=TIMES)
-        return replace(
-            common,
-            asked=(Asked(text=target.text),),
-            above=when.above,
-            below=when.below,
-            clear=when.clear_below if when.above is not None else when.clear_above,
-            text=_put(rule.text, threshold=f"{limit:g}", unit=unit),
-        )
-    # Grafana's expressions take yes for 1 and no for 0.
-    target = ask.latest(on, kind, [when.metric], group_by=["asset"], times=TIMES)
-    return replace(
-        common,
-        asked=(Asked(text=target.text),),
-        above=0.5 if when.equals else None,
-        below=None if when.equals else 0.5,
-    )
 
 
-def as_rule(watch: Watch) -> dict[str, Any]:
-    """The rule as Grafana's provisioning files have it."""
+def as_rule(watch: Watch, *, console_url: str) -> dict[str, Any]:
+    """The rule as Grafana's provisioning files have it. Links lead to the console there: Grafana
+    puts no variable of its environment into annotations."""
     data, condition = _data(watch)
     return {
         "uid": UID_PREFIX + watch.name.removeprefix(UID_PREFIX),
@@ -155,24 +141,21 @@ def as_rule(watch: Watch) -> dict[str, Any]:
             "summary_en": _spoken(watch, "en"),
             "description": watch.action.vi,
             "description_en": watch.action.en,
-            "runbook_url": "${IOC_CONSOLE_URL}" + _filled(watch.page, watch),
+            "runbook_url": console_url + _filled(watch.page, watch),
         },
         "isPaused": False,
     }
 
 
-def _title(on: Setting, kind: str, when: Threshold | Equals) -> Text:
+def _title(on: Setting, kind: str, when: Threshold) -> Text:
     """What is watched and the limit: one metric may have several rules, a title must be one's."""
     metric = on.metric(kind, when.metric)
-    if isinstance(when, Threshold):
-        sign, number = (">", when.above) if when.above is not None else ("<", when.below)
-        limit = f"{sign} {number:g} {'' if metric.unit == '1' else metric.unit}"
-    else:
-        limit = "" if when.equals else "= 0"
+    sign, number = (">", when.above) if when.above is not None else ("<", when.below)
+    limit = f"{sign} {number:g} {'' if metric.unit == '1' else metric.unit}".rstrip()
     described = on.kind(kind).title
     return Text(
-        vi=f"{described.vi}: {metric.title.vi} {limit}".rstrip(),
-        en=f"{described.en}: {metric.title.en} {limit}".rstrip(),
+        vi=f"{described.vi}: {metric.title.vi} {limit}",
+        en=f"{described.en}: {metric.title.en} {limit}",
     )
 
 
@@ -192,8 +175,8 @@ def _spoken(watch: Watch, language: Language) -> str:
 
 
 def _filled(text: str, watch: Watch) -> str:
-    """The catalog's placeholders as Grafana's templates. None has a ``$``: Grafana would take it
-    for a variable of the environment."""
+    """The catalog's placeholders as Grafana's templates. None has a ``$``: some versions of Grafana
+    take it for a variable of the environment."""
     value = (
         f'{{{{ with .Values.{_VALUE} }}}}{{{{ printf "%.{watch.decimals}f" .Value }}}}'
         "{{ else }}?{{ end }}"
@@ -225,10 +208,12 @@ def _data(watch: Watch) -> tuple[list[dict[str, Any]], str]:
         formula = formula.replace(f"${name}", f"${{{reduced}}}")
     if formula:
         steps.append(_step(expr.TypeMath(ref_id=_VALUE, expression=formula), _VALUE))
-    condition = expr.TypeThreshold(ref_id="C", expression=_VALUE, conditions=[_compared(watch)])
-    steps.append(_step(condition, "C"))
+    condition = expr.TypeThreshold(
+        ref_id=_DECIDES, expression=_VALUE, conditions=[_compared(watch)]
+    )
+    steps.append(_step(condition, _DECIDES))
     plain: list[dict[str, Any]] = json.loads(JSONEncoder().encode(steps))
-    return plain, "C"
+    return plain, _DECIDES
 
 
 def _compared(watch: Watch) -> expr.ExprTypeThresholdConditions:

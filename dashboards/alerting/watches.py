@@ -174,6 +174,7 @@ def _stations_out(on: Setting, *, share_percent: int, clear_percent: int, severe
 
 def _data_center(on: Setting) -> list[Watch]:
     sites = len(on.province.data_centers)
+    supply = ask.latest(on, "ups", ["input_voltage_v"], group_by=["asset"], times=TIMES)
     readings = ask.latest(on, "dc_site", ["ts"], how="count", times=TIMES)
     return [
         Watch(
@@ -199,7 +200,29 @@ def _data_center(on: Setting) -> list[Watch]:
             page="/",
         ),
         from_catalog(on, "dc_site", "dc-room-temperature", team="data-center"),
-        from_catalog(on, "ups", "ups-on-battery", team="data-center"),
+        Watch(
+            name="ups-input-lost",
+            title=Text(vi="UPS mất nguồn vào", en="UPS without supply"),
+            team="data-center",
+            severity="major",
+            event_type="environmental",
+            probable_cause="batteryDischarging",
+            text=Text(
+                vi="UPS {asset} mất nguồn vào: {value} V",
+                en="UPS {asset} has lost its supply: {value} V",
+            ),
+            action=Text(
+                vi="Kiểm tra điện lưới, máy phát và bộ chuyển nguồn; so với thời gian còn giữ "
+                "được.",
+                en="Check mains, genset and transfer switch; compare with the runtime left.",
+            ),
+            asked=[Asked(text=supply.text)],
+            # A supply of 230 V less the 20 % that a UPS takes without its battery, about.
+            below=180,
+            clear=200,
+            for_s=40,
+            page="/assets/{asset}",
+        ),
         from_catalog(on, "ups", "ups-runtime-low", team="data-center"),
     ]
 
