@@ -46,7 +46,6 @@ class Given:
     def variables(self) -> dict[str, str]:
         """The values by the names that the files have for them."""
         return {
-            "IOC_CONSOLE_URL": self.console_url.rstrip("/"),
             "IOC_INFLUX_URL": self.influx_url,
             "IOC_INFLUX_DATABASE": self.influx_database,
             "IOC_INFLUX_TOKEN": self.influx_token,
@@ -114,10 +113,11 @@ def read_wanted(folder: Path, given: Given) -> Wanted:
         timings = provisioning("alerting/mute_timings.yaml")["muteTimes"]
         boards = {
             provider["folderUid"]: _boards(
-                folder / "boards" / Path(provider["options"]["path"]).name, given.console_url
+                folder / "boards" / Path(provider["options"]["path"]).name
             )
             for provider in providers
         }
+        boards, groups = _moved([boards, groups], console_url=given.console_url.rstrip("/"))
         folders = {provider["folderUid"]: provider["folder"] for provider in providers}
         folders[RULES_FOLDER_UID] = groups[0]["folder"]
         return Wanted(
@@ -163,28 +163,37 @@ def _filled(content: Any, values: Mapping[str, str]) -> Any:
     return content
 
 
-def _boards(folder: Path, console_url: str) -> list[JSON]:
+def _boards(folder: Path) -> list[JSON]:
     files = sorted(folder.glob("*.json"))
     if not files:
         raise ConfigError(f"{folder}: no boards; write them with: python -m dashboards")
-    return [_board(file, console_url.rstrip("/")) for file in files]
+    return [_board(file) for file in files]
 
 
-def _board(file: Path, console_url: str) -> JSON:
-    """A board whose links lead to this console: where they led before is a constant of its own."""
-    text = _read(file)
+def _board(file: Path) -> JSON:
     try:
-        board: JSON = json.loads(text)
+        board: JSON = json.loads(_read(file))
     except ValueError as error:
         raise ConfigError(f"{file}: not JSON: {error}") from error
     if not str(board["uid"]).startswith(PREFIX):
         raise ConfigError(f"{file}: uid {board['uid']!r} does not begin with {PREFIX}")
-    for variable in board["templating"]["list"]:
-        if variable["name"] == "console" and console_url:
-            before = json.dumps(variable["query"])[1:-1]
-            text = text.replace(before, json.dumps(console_url)[1:-1])
-    moved: JSON = json.loads(text)
-    return moved
+    return board
+
+
+def _moved(content: Any, *, console_url: str) -> Any:
+    """The content with links that lead to this console: where they led before, every board says in
+    a constant of its own."""
+    boards = [board for boards in content[0].values() for board in boards]
+    before = {
+        variable["query"]
+        for board in boards
+        for variable in board["templating"]["list"]
+        if variable["name"] == "console"
+    }
+    text = json.dumps(content, ensure_ascii=False)
+    for url in before:
+        text = text.replace(json.dumps(url)[1:-1], json.dumps(console_url)[1:-1])
+    return json.loads(text)
 
 
 def _group(group: JSON) -> tuple[int, list[JSON]]:
