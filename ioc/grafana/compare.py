@@ -19,7 +19,12 @@ def seen(ours: Any, theirs: Any) -> Any:
     """Theirs as far as we have a say in it: what ours does not name is left out, and what says the
     same in other words (a duration, a secret that is not shown) is in ours."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        return {key: _same(key, value, theirs[key]) for key, value in ours.items() if key in theirs}
+        # What is empty or false Grafana leaves out, or says null.
+        return {
+            key: _same(key, value, theirs.get(key))
+            for key, value in ours.items()
+            if key in theirs or not value
+        }
     if isinstance(ours, list) and isinstance(theirs, list):
         paired = [seen(one, other) for one, other in zip(ours, theirs, strict=False)]
         return paired + theirs[len(paired) :]
@@ -53,7 +58,6 @@ def _same(key: str, ours: Any, theirs: Any) -> Any:
             return ours if seconds(ours) == seconds(theirs) else theirs
         except ValueError:
             return theirs
-    # Grafana leaves an empty list out as null.
     if not ours and theirs is None:
         return ours
     return seen(ours, theirs)

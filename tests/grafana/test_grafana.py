@@ -304,6 +304,8 @@ def test_differences_are_short_and_only_of_what_is_ours() -> None:
     assert differences({"a": 1}, {"a": 1.0, "b": 2}) == []
     assert differences({"for": "90s"}, {"for": "1m30s"}) == []
     assert differences({"x": []}, {"x": None}) == []
+    assert differences({"paused": False}, {}) == []
+    assert differences({"paused": True}, {}) != []
     assert differences({"secret": "x"}, {"secret": "[REDACTED]"}) == []
     assert differences({"list": [1]}, {"list": [1, 2]}) != []
     long = differences({"l": list(range(100))}, {"l": []})
