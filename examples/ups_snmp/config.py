@@ -129,7 +129,7 @@ class Access(_Strict):
 
 
 class Ups(Access):
-    """One UPS: the asset it is in our inventory, and its agent."""
+    """One UPS: the asset it is in our inventory, and its agent (UDP over IPv4)."""
 
     asset: Identifier
     host: str = Field(min_length=1, max_length=253)

@@ -115,7 +115,11 @@ class Agent:
         try:
             async with asyncio.timeout(self._within_s):
                 if self._target is None:
-                    self._target = await self._resolve()
+                    self._target = await hlapi.UdpTransportTarget.create(
+                        (self._ups.host, self._ups.port),
+                        timeout=self._timeout_s,
+                        retries=self._retries,
+                    )
                 return Snapshot(await self._get(scalars), await self._walk(COLUMNS))
         except (NoAnswerError, PySnmpError, TimeoutError) as error:
             # Its name may stand for another address now, and another card have other objects.
@@ -124,13 +128,6 @@ class Agent:
             if isinstance(error, NoAnswerError):
                 raise
             raise NoAnswerError(str(error) or f"not within {self._within_s:g} s") from error
-
-    async def _resolve(self) -> Any:
-        ups = self._ups
-        kind = hlapi.Udp6TransportTarget if ":" in ups.host else hlapi.UdpTransportTarget
-        return await kind.create(
-            (ups.host, ups.port), timeout=self._timeout_s, retries=self._retries
-        )
 
     async def _ask(self, command: Any, *question: Any) -> tuple[int, int, Any]:
         """(error status, its index from 1, variables). Raises when there is no answer at all."""

@@ -9,12 +9,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import yaml
 
+from examples.ups_snmp.agent import open_agent
 from ioc.inventory import Asset, Site
 from ioc.inventory.file import write_inventory
 from tests.servers import free_port
@@ -22,6 +24,8 @@ from tests.servers import free_port
 LAB = Path(__file__).parents[2] / "examples" / "ups_snmp" / "lab"
 SECRETS = {"community": "lab-community", "auth": "lab-auth-pass", "privacy": "lab-privacy-pass"}
 Json = dict[str, Any]
+V2C: Json = {"v2c": {"community_file": "community"}}
+V3: Json = {"v3": {"user": "ioc", "auth_file": "auth", "privacy_file": "privacy"}}
 
 
 def free_udp_port() -> int:
@@ -35,6 +39,40 @@ def free_udp_port() -> int:
 def write_secrets(folder: Path) -> None:
     for name, secret in SECRETS.items():
         (folder / name).write_text(secret)
+
+
+class AgentsHere:
+    """Simulated agents in this process and its event loop. They say what UPS A's file says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "ups.yaml"
+        self._engines: list[Any] = []
+        write_secrets(folder)
+        (folder / "wrong").write_text("wrong-secret")
+        self.say(lambda said: None)
+
+    def say(self, change: Callable[[Json], object]) -> None:
+        """The lab's file, changed, put there in one step."""
+        said = yaml.safe_load((LAB / "ups-a.yaml").read_text())
+        change(said)
+        new = self.folder / "new.yaml"
+        new.write_text(yaml.safe_dump(said))
+        new.replace(self.file)
+
+    def open(self, *, port: int = 0, access: Json | None = None) -> int:
+        """Begin to answer. Returns the port."""
+        if access is not None:
+            self.say(lambda said: said.update(access=access))
+        port = port or free_udp_port()
+        self._engines.append(open_agent(self.file, port=port))
+        return port
+
+    def close(self) -> None:
+        """End all of them. The event loop then closes the sockets."""
+        for engine in self._engines:
+            engine.close_dispatcher()
+        self._engines.clear()
 
 
 class Part:

@@ -6,84 +6,34 @@ import asyncio
 import functools
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 from pysnmp.hlapi.v3arch.asyncio import SnmpEngine
 from pysnmp.smi import error as smi_error
 
 from examples.ups_snmp import agent as simulated
-from examples.ups_snmp.agent import Said, Variables, open_agent
+from examples.ups_snmp.agent import Variables, open_agent
 from examples.ups_snmp.config import Ups
 from examples.ups_snmp.mapping import metrics
 from examples.ups_snmp.mib import COLUMNS, SCALARS, WELL_KNOWN_ALARMS
 from examples.ups_snmp.snmp import AUTH, MOST_ROWS, PRIVACY, Agent, Engines, NoAnswerError
 from ioc.errors import FileError
-from tests.examples.lab import LAB, free_udp_port, write_secrets
+from tests.examples.lab import LAB, V2C, V3, AgentsHere, free_udp_port
 
-V2C = {"v2c": {"community_file": "community"}}
-V3 = {"v3": {"user": "ioc", "auth_file": "auth", "privacy_file": "privacy"}}
-Open = Callable[..., int]
 Ask = Callable[..., Agent]
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Path:
-    """A folder with the secrets and the file of UPS A."""
-    write_secrets(tmp_path)
-    (tmp_path / "wrong").write_text("wrong-secret")
-    write(tmp_path, lambda said: None)
-    return tmp_path
-
-
-def write(lab: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """UPS A's file, changed, put there in one step."""
-    said = yaml.safe_load((LAB / "ups-a.yaml").read_text())
-    change(said)
-    new = lab / "new.yaml"
-    new.write_text(yaml.safe_dump(said))
-    new.replace(lab / "ups.yaml")
-
-
-@pytest.fixture
-async def opened(lab: Path) -> Any:
-    """Opens simulated agents; they are closed at the end."""
-    engines = []
-
-    def open_one(*, port: int = 0, access: dict[str, Any] | None = None) -> int:
-        if access is not None:
-            write(lab, lambda said: said.update(access=access))
-        port = port or free_udp_port()
-        engines.append(open_agent(lab / "ups.yaml", port=port))
-        return port
-
-    open_one.engines = engines  # type: ignore[attr-defined]  # for tests that end one
-    yield open_one
-    for engine in engines:
-        engine.close_dispatcher()
-    await asyncio.sleep(0)  # the sockets close
-
-
-@pytest.fixture
-async def engines() -> AsyncIterator[Engines]:
-    made = Engines()
-    yield made
-    made.close()
-    await asyncio.sleep(0)  # the sockets close
-
-
-@pytest.fixture
-def ask(lab: Path, engines: Engines) -> Ask:
+def ask(here: AgentsHere, engines: Engines) -> Ask:
     """Makes readers."""
 
     def reader(
         port: int, access: dict[str, Any] = V2C, *, timeout_s: float = 5, **options: Any
     ) -> Agent:
         about = {"asset": "A", "host": "127.0.0.1", "port": port, **access, **options}
-        ups = Ups.model_validate(about, context={"folder": lab})
+        ups = Ups.model_validate(about, context={"folder": here.folder})
         return Agent(ups, engines, timeout_s=timeout_s, retries=0, within_s=30)
 
     return reader
@@ -101,9 +51,9 @@ EVERY_WAY = [
 
 @pytest.mark.parametrize("access", EVERY_WAY)
 async def test_everything_is_read_in_every_way(
-    opened: Open, ask: Ask, access: dict[str, Any]
+    here: AgentsHere, ask: Ask, access: dict[str, Any]
 ) -> None:
-    snapshot = await ask(opened(access=access), access).poll()
+    snapshot = await ask(here.open(access=access), access).poll()
     assert snapshot.scalars == {
         "upsEstimatedMinutesRemaining": 42,
         "upsEstimatedChargeRemaining": 100,
@@ -118,8 +68,8 @@ async def test_everything_is_read_in_every_way(
     }
 
 
-async def test_what_people_want_to_know_is_read_on_demand(opened: Open, ask: Ask) -> None:
-    snapshot = await ask(opened()).describe()
+async def test_what_people_want_to_know_is_read_on_demand(here: AgentsHere, ask: Ask) -> None:
+    snapshot = await ask(here.open()).describe()
     assert snapshot.scalars["upsIdentModel"] == "Lab UPS 40 kVA"
     assert snapshot.scalars["upsBatteryVoltage"] == 5431
     assert metrics(snapshot)["battery_charge_percent"] == 100
@@ -138,13 +88,13 @@ async def test_what_people_want_to_know_is_read_on_demand(opened: Open, ask: Ask
     ids=["community", "version", "user", "passphrase", "privacy-passphrase", "privacy"],
 )
 async def test_who_has_the_wrong_credentials_is_told_why(
-    opened: Open,
+    here: AgentsHere,
     ask: Ask,
     right: dict[str, Any],
     wrong: dict[str, Any],
     failure: str,
 ) -> None:
-    agent = ask(opened(access=right), wrong, timeout_s=1)
+    agent = ask(here.open(access=right), wrong, timeout_s=1)
     with pytest.raises(NoAnswerError) as caught:
         await agent.poll()
     assert caught.value.failure == failure
@@ -156,10 +106,9 @@ async def test_nobody_there(ask: Ask) -> None:
         await ask(free_udp_port(), timeout_s=0.2).poll()
 
 
-async def test_who_is_too_slow_is_given_up(lab: Path, engines: Engines) -> None:
-    ups = Ups.model_validate(
-        {"asset": "A", "host": "127.0.0.1", "port": free_udp_port(), **V2C}, context={"folder": lab}
-    )
+async def test_who_is_too_slow_is_given_up(here: AgentsHere, engines: Engines) -> None:
+    about = {"asset": "A", "host": "127.0.0.1", "port": free_udp_port(), **V2C}
+    ups = Ups.model_validate(about, context={"folder": here.folder})
     with pytest.raises(NoAnswerError, match=r"not within 0\.2 s"):
         await Agent(ups, engines, timeout_s=5, retries=5, within_s=0.2).poll()
 
@@ -169,27 +118,27 @@ async def test_a_name_that_does_not_exist_is_no_answer(ask: Ask) -> None:
         await ask(161, host="ups.invalid").poll()
 
 
-async def test_users_of_one_name_have_their_own_passphrases(opened: Open, ask: Ask) -> None:
+async def test_users_of_one_name_have_their_own_passphrases(here: AgentsHere, ask: Ask) -> None:
     other = {"v3": {**V3["v3"], "auth_file": "wrong", "privacy_file": "wrong"}}
-    first, second = ask(opened(access=V3), V3), ask(opened(access=other), other)
+    first, second = ask(here.open(access=V3), V3), ask(here.open(access=other), other)
     for agent in (first, second, first):
         assert metrics(await agent.poll())["runtime_min"] == 42
 
 
-async def test_the_file_is_read_anew(lab: Path, opened: Open, ask: Ask) -> None:
-    agent = ask(opened())
+async def test_the_file_is_read_anew(here: AgentsHere, ask: Ask) -> None:
+    agent = ask(here.open())
     assert (await agent.poll()).number("upsOutputSource") == 3
-    write(lab, lambda said: said["objects"].update(upsOutputSource=5))
+    here.say(lambda said: said["objects"].update(upsOutputSource=5))
     assert (await agent.poll()).number("upsOutputSource") == 5
-    (lab / "ups.yaml").write_text("objects: {")  # half written: what was said before stands
+    here.file.write_text("objects: {")  # half written: what was said before stands
     assert (await agent.poll()).number("upsOutputSource") == 5
 
 
-async def test_alarms_have_rows_as_rfc_1628_numbers_them(lab: Path, opened: Open, ask: Ask) -> None:
-    agent = ask(opened())
+async def test_alarms_have_rows_as_rfc_1628_numbers_them(here: AgentsHere, ask: Ask) -> None:
+    agent = ask(here.open())
 
     async def rows(*alarms: str) -> dict[int, object]:
-        write(lab, lambda said: said.update(alarms=list(alarms)))
+        here.say(lambda said: said.update(alarms=list(alarms)))
         return dict((await agent.poll()).columns["upsAlarmDescr"])
 
     on_battery, input_bad = (*WELL_KNOWN_ALARMS, 2), (*WELL_KNOWN_ALARMS, 6)
@@ -200,26 +149,26 @@ async def test_alarms_have_rows_as_rfc_1628_numbers_them(lab: Path, opened: Open
 
 
 async def test_a_long_table_is_read_to_its_end_and_an_endless_one_to_a_bound(
-    lab: Path, opened: Open, ask: Ask
+    here: AgentsHere, ask: Ask
 ) -> None:
-    agent = ask(opened())
+    agent = ask(here.open())
     for rows, read in ((20, 20), (200, MOST_ROWS)):
         alarms = [f"1.3.6.1.4.1.64512.{rows}.{number}" for number in range(rows)]
-        write(lab, functools.partial(dict.update, alarms=alarms))
+        here.say(functools.partial(dict.update, alarms=alarms))
         assert len((await agent.poll()).columns["upsAlarmDescr"]) == read
 
 
-async def test_a_ups_with_less_is_read_with_less(lab: Path, opened: Open, ask: Ask) -> None:
-    agent = ask(opened())
-    write(lab, lambda said: said.update(objects={"upsOutputSource": 5}, lines={}))
+async def test_a_ups_with_less_is_read_with_less(here: AgentsHere, ask: Ask) -> None:
+    agent = ask(here.open())
+    here.say(lambda said: said.update(objects={"upsOutputSource": 5}, lines={}))
     snapshot = await agent.poll()
     assert metrics(snapshot) == {"on_battery": True, "on_bypass": False}
-    write(lab, lambda said: said.update(objects={"upsOutputSource": "on battery"}, lines={}))
+    here.say(lambda said: said.update(objects={"upsOutputSource": "on battery"}, lines={}))
     assert metrics(await agent.poll()) == {}
 
 
 async def test_an_agent_that_refuses_all_for_one_object_is_asked_without_it(
-    opened: Open, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    here: AgentsHere, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     questions = []
 
@@ -231,7 +180,7 @@ async def test_an_agent_that_refuses_all_for_one_object_is_asked_without_it(
             return super().read_variables(*asked, **request)
 
     monkeypatch.setattr(simulated, "Variables", Refusing)
-    agent = ask(opened())
+    agent = ask(here.open())
     for _ in range(2):
         found = metrics(await agent.poll())
         assert "runtime_min" not in found
@@ -240,7 +189,7 @@ async def test_an_agent_that_refuses_all_for_one_object_is_asked_without_it(
 
 
 async def test_an_agent_that_goes_in_circles_is_not_followed(
-    opened: Open, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    here: AgentsHere, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Circling(Variables):
         def read_next_variables(self, *asked: Any, **request: Any) -> list[Any]:
@@ -249,13 +198,13 @@ async def test_an_agent_that_goes_in_circles_is_not_followed(
             return [first[0]] * len(found)
 
     monkeypatch.setattr(simulated, "Variables", Circling)
-    agent = ask(opened(), timeout_s=1)
+    agent = ask(here.open(), timeout_s=1)
     with pytest.raises(NoAnswerError, match="goes in circles in upsInputVoltage"):
         await agent.poll()
 
 
-async def test_datagrams_that_are_no_snmp_change_nothing(opened: Open, ask: Ask) -> None:
-    port = opened()
+async def test_datagrams_that_are_no_snmp_change_nothing(here: AgentsHere, ask: Ask) -> None:
+    port = here.open()
     with socket.socket(type=socket.SOCK_DGRAM) as sender:
         for rubbish in (b"", b"\x30", b"\xff" * 1400, b"\x30\x82\xff\xff"):
             sender.sendto(rubbish, ("127.0.0.1", port))
@@ -274,18 +223,18 @@ def engine(*, boots: int, up_for_s: int) -> Any:
 
 @pytest.mark.parametrize("boots", [5, 4, 1], ids=["restarted", "lost-its-clock", "lost-its-count"])
 async def test_a_card_that_begins_anew_is_believed_again(
-    opened: Open, ask: Ask, monkeypatch: pytest.MonkeyPatch, boots: int
+    here: AgentsHere, ask: Ask, monkeypatch: pytest.MonkeyPatch, boots: int
 ) -> None:
     """Version 3 refuses what is out of its time window (RFC 3414, 3.2.7), and cheap cards go back
     in time. One poll without an answer is enough to begin anew."""
     monkeypatch.setattr(simulated, "SnmpEngine", lambda: engine(boots=4, up_for_s=1000))
-    port = opened(access=V3)
+    port = here.open(access=V3)
     agent = ask(port, V3, timeout_s=2)
     await agent.poll()
-    opened.engines[-1].close_dispatcher()  # type: ignore[attr-defined]  # see the fixture
+    here.close()
     await asyncio.sleep(0)
     monkeypatch.setattr(simulated, "SnmpEngine", lambda: engine(boots=boots, up_for_s=0))
-    opened(port=port)
+    here.open(port=port)
     with pytest.raises(NoAnswerError):
         await agent.poll()
     assert metrics(await agent.poll())["runtime_min"] == 42
@@ -304,16 +253,15 @@ async def test_a_card_that_begins_anew_is_believed_again(
         (lambda said: said.update(access={}), "give v2c or v3"),
     ],
 )
-def test_a_fault_in_the_file_is_named(
-    lab: Path, change: Callable[[dict[str, Any]], object], says: str
+async def test_a_fault_in_the_file_is_named(
+    here: AgentsHere, change: Callable[[dict[str, Any]], object], says: str
 ) -> None:
-    write(lab, change)
+    here.say(change)
     with pytest.raises(FileError, match=says):
-        open_agent(lab / "ups.yaml", port=free_udp_port())
+        open_agent(here.file, port=free_udp_port())
 
 
 @pytest.mark.parametrize("name", ["ups-a.yaml", "ups-a-on-battery.yaml", "ups-b.yaml"])
-def test_the_labs_files_are_readable(lab: Path, name: str) -> None:
-    (lab / name).write_text((LAB / name).read_text())
-    said = Variables(lab / name).said
-    assert isinstance(said, Said)
+async def test_the_labs_files_are_readable(here: AgentsHere, name: str) -> None:
+    (here.folder / name).write_text((LAB / name).read_text())
+    assert Variables(here.folder / name).said.objects["upsIdentManufacturer"] == "Synthetic"

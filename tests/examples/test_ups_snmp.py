@@ -18,12 +18,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.acceptance.demo import eventually
-from tests.examples.lab import Gateway, Service, SimulatedUps, write_secrets
+from tests.examples.lab import V2C, V3, Gateway, Service, SimulatedUps, write_secrets
 from tests.servers import Nats, find_program
 
 pytestmark = pytest.mark.slow
-V2C = {"v2c": {"community_file": "community"}}
-V3 = {"v3": {"user": "ioc", "auth_file": "auth", "privacy_file": "privacy"}}
 
 
 class Lab(NamedTuple):
