@@ -326,14 +326,14 @@ def _one_station(on: Setting, grid: Grid) -> None:
     grid.row(
         4,
         *(
-            (4, now(on, KIND, name, tags=_ONE))
-            for name in (
-                "battery_charge_percent",
-                "battery_runtime_min",
-                "power_w",
-                "cells_unavailable",
-                "rrc_conn_mean",
-                "vswr",
+            (4, now(on, KIND, name, tags=_ONE, title=title))
+            for name, title in (
+                ("battery_charge_percent", on.say(vi="Ắc quy", en="Battery charge")),
+                ("battery_runtime_min", on.say(vi="Ắc quy còn giữ được", en="Battery lasts")),
+                ("power_w", ""),
+                ("cells_unavailable", ""),
+                ("rrc_conn_mean", on.say(vi="Thuê bao kết nối", en="Connected users")),
+                ("vswr", "VSWR"),
             )
         ),
     )

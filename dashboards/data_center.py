@@ -86,8 +86,8 @@ def _site(on: Setting, grid: Grid, center: DataCenter, *, x: int, y: int) -> Non
     for place, panel in enumerate(pairs):
         grid.at(x + 6 * (place % 2), below + 7 + 6 * (place // 2), 6, 6, panel)
     below += 7 + 6 * (len(pairs) // 2)
-    grid.at(x, below, 6, 8, _racks(on, where))
-    grid.at(x + 6, below, 6, 8, _timeline(on, where))
+    grid.at(x, below, 5, 10, _racks(on, where))
+    grid.at(x + 5, below, 7, 10, _timeline(on, where))
 
 
 _GENSET: Mapping[str, Text] = {
@@ -206,7 +206,8 @@ def _alarms(on: Setting, name: str, where: ask.Where) -> model.Panel:
 
 def _by_asset(on: Setting, kind: str, metric: str, where: ask.Where) -> model.Panel:
     title = f"{on.of(on.kind(kind).title)}: {on.of(on.metric(kind, metric).title)}"
-    return trend(on, kind, [metric], title=title, where=where, group_by=["asset"])
+    few = kind != "rack"  # racks are told apart by the bars below
+    return trend(on, kind, [metric], title=title, where=where, group_by=["asset"], legend=few)
 
 
 def _racks(on: Setting, where: ask.Where) -> model.Panel:

@@ -24,8 +24,7 @@ Step = tuple[float | None, str]
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """``mappings`` gives values their words and colours: a text of the value ("true", "3", "down")
-    to words and a colour (or "" for none). ``fixed`` is a colour that does not depend on the value;
-    with ``shades`` each series has a lighter or darker one.
+    to words and a colour (or "" for none). ``fixed`` is a colour that does not depend on the value.
     ``width`` (pixels), ``cell`` and ``left`` (aligned so) are for columns of tables; a ``hidden``
     one is there for links.
     ``links`` are titles and where a click leads. Change one by ``dataclasses.replace``.
@@ -40,7 +39,6 @@ class Look:
     steps: tuple[Step, ...] = ((None, CALM),)
     mappings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     fixed: str = ""
-    shades: bool = False
     no_value: str = "–"
     width: int = 0
     cell: Literal["", "color-text", "color-background", "gauge"] = ""
@@ -161,8 +159,7 @@ def field_config(look: Look) -> model.FieldConfig:
     """A look as Grafana's defaults of a panel."""
     colour = model.FieldColor(mode=model.FieldColorModeId.THRESHOLDS)
     if look.fixed:
-        mode = model.FieldColorModeId.SHADES if look.shades else model.FieldColorModeId.FIXED
-        colour = model.FieldColor(mode=mode, fixed_color=look.fixed)
+        colour = model.FieldColor(mode=model.FieldColorModeId.FIXED, fixed_color=look.fixed)
     return model.FieldConfig(
         unit=look.unit or None,
         decimals=look.decimals,

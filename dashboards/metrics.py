@@ -41,9 +41,10 @@ def trend(
     limits: bool = True,
     soft: tuple[float | None, float | None] = (None, None),
     fill: int = 0,
+    legend: bool = True,
 ) -> model.Panel:
     """Metrics of one unit over time. With ``group_by`` there is one metric and a line for each
-    group; ``names`` gives groups their words."""
+    group; ``names`` gives groups their words. One line alone has no legend."""
     looks = {metric: of_metric(on, kind, metric) for metric in metrics}
     first = looks[metrics[0]]
     if len({look.unit for look in looks.values()}) != 1:
@@ -69,8 +70,8 @@ def trend(
     }
     if names:
         overrides = parts.series_looks(first, names)
-    if group_by and not names:
-        first = replace(first, fixed=LINES[1], shades=True)
+    elif group_by:
+        overrides = _by_number(first)
     return parts.lines(
         title=title or first.title,
         description=" ".join(dict.fromkeys(look.description for look in looks.values())),
@@ -81,8 +82,19 @@ def trend(
         limits=limits,
         soft=soft,
         fill=fill,
-        legend=bool(group_by) or len(looks) > 1,
+        legend=legend and (bool(group_by) or len(looks) > 1),
     )
+
+
+def _by_number(look: Look) -> dict[str, Look]:
+    """A colour for each unit of a site by the end of its id (UPS-A, CRAC-1, RACK-01): the same
+    number has the same colour on every site."""
+    return {
+        f"/-(0*{place + 1}|{chr(ord('A') + place)})$/": replace(
+            look, title="", description="", fixed=LINES[place % len(LINES)]
+        )
+        for place in range(2 * len(LINES))
+    }
 
 
 def now(
