@@ -15,13 +15,15 @@ from dashboards.looks import Look, of_commune, of_severity, of_state, of_text
 from dashboards.measures import counted, of_measure
 from dashboards.setting import Setting
 from dashboards.units import grafana_unit
-from dashboards.words import CALM, LINES, SEVERITY
+from dashboards.words import LINES, SEVERITY
 from ioc.store.derived import ALARM, ASSET_STATE
 from ioc.store.query import Tag
 from ioc.store.schema import KPI
 from ioc.text import Text
 
 _COUNTED = ("critical", "major", "minor", "warning")
+# Barely there, on the dark theme and on the light one.
+_NONE = "rgba(139, 153, 162, 0.12)"
 _CHOSEN: tuple[Tag, ...] = ("commune", "kind", "operator")
 _ONE: tuple[Tag, ...] = ("asset",)
 _TRANSITIONS: Mapping[str, Text] = {
@@ -284,7 +286,8 @@ def _timeline(on: Setting) -> model.Panel:
         f"max_alarms_{severity}": replace(
             of_measure(on, f"alarms_{severity}"),
             title=f"{SEVERITY[severity].mark} {on.of(SEVERITY[severity].text)}",
-            steps=((None, "transparent"), (1, SEVERITY[severity].colour)),
+            fixed=SEVERITY[severity].colour,
+            mappings={"0": (" ", _NONE)},
         )
         for severity in _COUNTED
     }
@@ -295,7 +298,7 @@ def _timeline(on: Setting) -> model.Panel:
             en="A row for each severity, coloured while at least one alarm of it stood, with how "
             "many.",
         ),
-        look=Look(steps=((None, CALM),), decimals=0),
+        look=Look(decimals=0),
         targets=[
             ask.over_time(
                 on,
@@ -323,6 +326,7 @@ def _history(on: Setting, tags: Sequence[Tag]) -> model.Panel:
             "an alarm to open it in the console.",
         ),
         columns={
+            "Time": Look(title=on.say(vi="Lúc", en="At"), width=165),
             "transition": Look(
                 title=on.say(vi="Việc", en="What"),
                 mappings={name: (on.of(words), "") for name, words in _TRANSITIONS.items()},
@@ -345,7 +349,6 @@ def _history(on: Setting, tags: Sequence[Tag]) -> model.Panel:
         no_value=on.say(
             vi="Không có gì xảy ra trong khoảng này.", en="Nothing happened in this time."
         ),
-        time_shown=True,
     )
 
 

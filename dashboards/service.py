@@ -26,10 +26,10 @@ def service(on: Setting) -> Drawn:
         (3, _stages(on)),
         (3, now(on, KIND, "alarms_lag_s")),
         (3, now(on, KIND, "store_lag_s")),
-        (3, now(on, KIND, "journal_used_percent")),
-        (3, now(on, KIND, "journal_hours_left")),
+        (3, _now(on, "journal_used_percent", vi="Nhật ký đã dùng", en="Journal used")),
+        (3, _now(on, "journal_hours_left", vi="Nhật ký còn chứa", en="Journal room")),
         (3, now(on, KIND, "disk_free_percent")),
-        (3, now(on, KIND, "notify_dead")),
+        (3, _now(on, "notify_dead", vi="Không gửi được", en="Not delivered")),
     )
     grid.row(
         6,
@@ -66,7 +66,7 @@ def service(on: Setting) -> Drawn:
                 KIND,
                 ["notify_pending", "notify_dead"],
                 title=on.say(vi="Thông báo", en="Notifications"),
-                soft=(0, None),
+                soft=(0, 10),
                 how="max",
             ),
         ),
@@ -76,9 +76,11 @@ def service(on: Setting) -> Drawn:
         (6, trend(on, KIND, ["cpu_percent"], soft=(0, 100), fill=10)),
         (6, trend(on, KIND, ["rss_mib"], soft=(0, None), fill=10)),
         (6, trend(on, KIND, ["disk_free_percent"], soft=(0, 100), fill=10)),
-        (6, trend(on, KIND, ["web_clients"], soft=(0, None), how="max")),
+        (6, trend(on, KIND, ["web_clients"], soft=(0, 10), how="max")),
     )
-    grid.row(8, (16, _alarms(on)), (8, trend(on, KIND, ["stage_restarts"], how="max")))
+    grid.row(
+        8, (16, _alarms(on)), (8, trend(on, KIND, ["stage_restarts"], soft=(0, 10), how="max"))
+    )
     return board(
         on,
         "service",
@@ -91,6 +93,11 @@ def service(on: Setting) -> Drawn:
         grid=grid,
         choices=[variables.resolutions(on)],
     )
+
+
+def _now(on: Setting, metric: str, *, vi: str, en: str) -> model.Panel:
+    """A number under a heading short enough for its panel."""
+    return now(on, KIND, metric, title=on.say(vi=vi, en=en))
 
 
 def _stages(on: Setting) -> model.Panel:
