@@ -403,7 +403,7 @@ def _ten(on: Setting, metric: str, most: bool, times: str) -> model.Panel:
     return parts.table(
         title=f"{look.title}: {extreme}",
         description=look.description,
-        columns={**_where(on), metric: look},
+        columns={**_where(on), metric: replace(look, title=on.say(vi="Giá trị", en="Value"))},
         targets=[
             ask.worst(
                 on,
@@ -443,7 +443,6 @@ def _by_operator(on: Setting, metric: str) -> model.Panel:
         title=title,
         tags=_CHOSEN,
         group_by=["operator"],
-        names={operator: operator for operator in on.province.network.operators},
         limits=False,
         soft=(0, None),
     )

@@ -422,7 +422,7 @@ def _ten(on: Setting, metric: str) -> model.Panel:
     return parts.table(
         title=f"{look.title}: {on.say(vi='cao nhất', en='highest')}",
         description=look.description,
-        columns={**_where(on), metric: look},
+        columns={**_where(on), metric: replace(look, title=on.say(vi="Giá trị", en="Value"))},
         targets=[ask.worst(on, KIND, [metric], most=True, tags=_CHOSEN, columns=["commune"])],
         sort=[(metric, "desc")],
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models import units
 
 from dashboards.setting import Setting
 from dashboards.units import grafana_unit
@@ -19,12 +20,15 @@ from ioc.store.derived import SEVERITY_RANK, STATE_CODE
 
 # From this value upwards (None: from below everything), in this colour.
 Step = tuple[float | None, str]
+# A ratio that needs so many decimals (a bit error ratio) is written as 1.0e-9.
+TINY_DECIMALS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """``mappings`` gives values their words and colours: a text of the value ("true", "3", "down")
-    to words and a colour (or "" for none). ``fixed`` is a colour that does not depend on the value.
+    to words and a colour (or "" for none). ``fixed`` is a colour that does not depend on the value;
+    with ``palette`` Grafana gives each series one of its own.
     ``width`` (pixels), ``cell`` and ``left`` (aligned so) are for columns of tables; a ``hidden``
     one is there for links.
     ``links`` are titles and where a click leads. Change one by ``dataclasses.replace``.
@@ -39,6 +43,7 @@ class Look:
     steps: tuple[Step, ...] = ((None, CALM),)
     mappings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     fixed: str = ""
+    palette: bool = False
     no_value: str = "–"
     width: int = 0
     cell: Literal["", "color-text", "color-background", "gauge"] = ""
@@ -55,11 +60,14 @@ def of_metric(on: Setting, kind: str, name: str) -> Look:
     described, metric = on.kind(kind), on.metric(kind, name)
     standard = f"{metric.standard}. " if metric.standard else ""
     is_number = metric.type in ("float", "int")
+    unit, decimals = grafana_unit(metric.unit), metric.decimals
+    if metric.unit == "1" and decimals >= TINY_DECIMALS:
+        unit, decimals = units.ScientificNotation, 1
     return Look(
         title=on.of(metric.title),
         description=f"{on.of(metric.title)}. {standard}{metric.source}.",
-        unit=grafana_unit(metric.unit) if is_number else "",
-        decimals=metric.decimals if is_number else None,
+        unit=unit if is_number else "",
+        decimals=decimals if is_number else None,
         steps=steps_of(described, name),
         mappings=_yes_no(on, described, name, metric),
     )
@@ -158,7 +166,9 @@ def of_text(title: str, *, width: int = 0) -> Look:
 def field_config(look: Look) -> model.FieldConfig:
     """A look as Grafana's defaults of a panel."""
     colour = model.FieldColor(mode=model.FieldColorModeId.THRESHOLDS)
-    if look.fixed:
+    if look.palette:
+        colour = model.FieldColor(mode=model.FieldColorModeId.PALETTE_CLASSIC)
+    elif look.fixed:
         colour = model.FieldColor(mode=model.FieldColorModeId.FIXED, fixed_color=look.fixed)
     return model.FieldConfig(
         unit=look.unit or None,

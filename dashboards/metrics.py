@@ -35,7 +35,6 @@ def trend(
     where: ask.Where | None = None,
     tags: ask.Tags = (),
     group_by: Sequence[Tag] = (),
-    names: dict[str, str] | None = None,
     rolled_up: bool = True,
     how: Aggregate = "mean",
     limits: bool = True,
@@ -44,7 +43,7 @@ def trend(
     legend: bool = True,
 ) -> model.Panel:
     """Metrics of one unit over time. With ``group_by`` there is one metric and a line for each
-    group; ``names`` gives groups their words. One line alone has no legend."""
+    group. One line alone has no legend."""
     looks = {metric: of_metric(on, kind, metric) for metric in metrics}
     first = looks[metrics[0]]
     if len({look.unit for look in looks.values()}) != 1:
@@ -68,10 +67,10 @@ def trend(
         for place, look in enumerate(looks.values())
         if not group_by and len(looks) > 1
     }
-    if names:
-        overrides = parts.series_looks(first, names)
-    elif group_by:
+    if "asset" in group_by:
         overrides = _by_number(first)
+    elif group_by:
+        first = replace(first, palette=True)
     return parts.lines(
         title=title or first.title,
         description=" ".join(dict.fromkeys(look.description for look in looks.values())),

@@ -138,7 +138,7 @@ def lines(
         builder = builder.thresholds_style(
             common_builder.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         )
-    if not look.fixed:
+    if not (look.fixed or look.palette):
         look = replace(look, fixed=LINES[0])
     panel = _finished(builder.build(), title, description, look, targets, overrides)
     panel.interval = f"{cadence_s}s"
@@ -237,14 +237,6 @@ def words(markdown: str, *, title: str = "") -> model.Panel:
     panel.title = title
     panel.transparent = True
     return panel
-
-
-def series_looks(look: Look, names: Mapping[str, str]) -> dict[str, Look]:
-    """The same look for several series, each with its title and a line's colour of its own."""
-    return {
-        name: replace(look, title=title, fixed=LINES[place % len(LINES)])
-        for place, (name, title) in enumerate(names.items())
-    }
 
 
 def _reduce(*, worded: bool = False) -> common_builder.ReduceDataOptions:

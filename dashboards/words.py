@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from ioc.store.derived import SEVERITY_RANK, STATE_CODE
 from ioc.text import Text
 
-# Greys that can be read on Grafana's dark and light themes alike.
+# Greys that can be read on dark and light alike; "text" is the theme's own colour of text.
 CALM = "#8b99a2"
-CALM_STRONG = "#b4c1c9"
+CALM_STRONG = "text"
 QUIET = "#5f6d77"
 # Lines beside each other that mean nothing bad: told apart by lightness more than by hue.
-LINES = ("#b4c1c9", "#7fa7c9", "#a38bb5", "#6f8f86", "#c2a878", "#8b99a2")
+LINES = ("text", "#7fa7c9", "#a38bb5", "#6f8f86", "#c2a878", "#8b99a2")
 
 
 @dataclass(frozen=True, kw_only=True)
