@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -325,3 +326,12 @@ def test_durations() -> None:
     for wrong in ("", "s", "1 minute", None):
         with pytest.raises(ValueError, match="no duration"):
             seconds(wrong)
+
+
+def test_without_grafana_client_it_says_what_to_install(
+    ioc: Ioc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "grafana_client", None)
+    code, _, err = ioc("check")
+    assert code == 1
+    assert "pip install 'provincial-ioc[grafana]'" in err
