@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ioc.alarms.evaluate import evaluate
 from ioc.alarms.live import Live
+from ioc.alarms.series import alarm_series
 from ioc.catalog import load_catalog
 from ioc.clock import VirtualClock
 from ioc.ingest.broker import Broker
@@ -28,7 +29,9 @@ from ioc.inventory.province import load_province
 from ioc.journal import Journal, open_journal
 from ioc.journal.records import Batch, Measure, Tick
 from ioc.kpi.measure import measure
+from ioc.kpi.own import Machine, measure_own
 from ioc.kpi.plan import Plan
+from ioc.notify.notify import notify
 from ioc.state import open_state
 from ioc.state.database import State
 from ioc.store import Store, open_store
@@ -40,7 +43,9 @@ from simulators.world import build_world
 
 # The engine takes longer steps for a machine that slept, and would not judge silence.
 STEP_S = 5.0
-# How far the store may stay behind, in steps: it gathers, as in the service.
+# What stages wait for each other at a start, by the clock.
+WARM_UP_S = 10.0
+# How far the store may stay behind, in steps: it gathers by the clock, as in the service.
 STORED_EVERY = 60
 MIB = 2**20
 
@@ -88,7 +93,7 @@ async def live_through(
     sites, assets = build_world(profile, seed=seed, scale=scale)
     inventory_file = folder / "inventory.json"
     write_inventory(inventory_file, province=profile.id, sites=sites, assets=assets)
-    clock = VirtualClock(start_ms=start_ms)
+    clock = VirtualClock(start_ms=start_ms - round(WARM_UP_S * 1000))
     province = Province(
         read_inventory(inventory_file),
         catalog=catalog,
@@ -111,7 +116,7 @@ async def live_through(
         state = await stack.enter_async_context(open_state(f"sqlite:///{folder / 'state.db'}"))
         inventory = await load_inventory(state, journal)
         await activate(journal, inventory, catalog, file=inventory_file, clock=clock)
-        service = _Service(journal, store, state, inventory, clock)
+        service = _Service(journal, store, state, inventory, clock, folder=folder)
         stages = asyncio.create_task(service.run(Plan(profile)))
         stack.push_async_callback(_end, stages)
         return await service.live(province, hours=hours, troubles=troubles(province))
@@ -125,7 +130,10 @@ class _Service:
         state: State,
         inventory: Inventory,
         clock: VirtualClock,
+        *,
+        folder: Path,
     ) -> None:
+        self._folder = folder
         self._journal, self._store, self._state = journal, store, state
         self._inventory, self._clock = inventory, clock
         self._catalog = load_catalog()
@@ -165,12 +173,29 @@ class _Service:
                 clock=clock,
                 health=mine,
             ),
+            alarm_series=lambda mine: alarm_series(
+                journal, state=self._state, inventory=inventory, clock=clock, health=mine
+            ),
+            notify=lambda mine: notify(self._state, routes=[], clock=clock, health=mine),
+            own=lambda mine: measure_own(
+                journal,
+                province=plan.province,
+                catalog=self._catalog,
+                inventory=inventory,
+                live=self._live,
+                health=self._health,
+                mine=mine,
+                clock=clock,
+                machine=Machine(self._folder),
+            ),
         )
 
     async def live(self, province: Province, *, hours: float, troubles: Iterable[Trouble]) -> Day:
         clock, journal = self._clock, self._journal
+        await self._warm_up()
         start_ms = clock.now_ms()
         day = Day(start_ms=start_ms, stop_ms=start_ms, inventory=self._inventory)
+        behind = 0
         to_come = sorted(troubles, key=lambda trouble: trouble.at_s)
         for step in range(1, round(hours * 3600 / STEP_S) + 1):
             while to_come and to_come[0].at_s <= step * STEP_S:
@@ -186,11 +211,21 @@ class _Service:
             )
             await self._reached("alarms", "kpi", position=position)
             if step % STORED_EVERY == 0:
-                await self._reached("store", position=position)
-        await self._reached("alarm_series", position=0)
+                await self._reached("store", position=behind)
+                behind = position
         day.stop_ms = clock.now_ms()
+        for _ in range(10):  # the store gathers for two seconds
+            await clock.advance(1.0)
+            await asyncio.sleep(0.1)
+        await self._reached("store", position=behind)
         day.measures = dict(self._live.measures)
         return day
+
+    async def _warm_up(self) -> None:
+        """Let ``WARM_UP_S`` pass, in which the stages find each other."""
+        for _ in range(round(WARM_UP_S / 0.25)):
+            await self._clock.advance(0.25)
+            await asyncio.sleep(0.02)
 
     async def _reached(self, *stages: str, position: int) -> None:
         """Return once these stages have taken the journal up to ``position``."""
