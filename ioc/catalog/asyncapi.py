@@ -34,9 +34,7 @@ def contract(catalog: Catalog) -> Json:
         "type": "array",
         "items": {
             "allOf": [
-                _object(
-                    {"kind": {"enum": list(kinds)}, "asset": IDENTIFIER}, ["kind", "asset"]
-                ),
+                _object({"kind": {"enum": list(kinds)}, "asset": IDENTIFIER}, ["kind", "asset"]),
                 {"anyOf": [_schema(f"{name}_telemetry") for name in kinds]},
             ]
         },

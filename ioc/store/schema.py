@@ -109,24 +109,28 @@ class Schema:
                     f"columns: {column.aggregate} of {column.metric!r}: it is {kind_of_value}, "
                     f"which has {expected}"
                 )
-        for name, wanted in query.fields.items():
-            kind_of_value = measurement.type_of(name)
-            if kind_of_value not in ("bool", "enum"):
-                raise QueryError(f"fields: {measurement.name} has no bool or text {name!r}")
-            for value in wanted:
-                if isinstance(value, bool) != (kind_of_value == "bool"):
-                    raise QueryError(f"fields: {name} is {kind_of_value}, {value!r} is not")
-        for field, tags in (("where", tuple(query.where)), ("group_by", query.group_by)):
-            for tag in tags:
-                if tag not in measurement.tags:
-                    expected = ", ".join(measurement.tags)
-                    raise QueryError(
-                        f"{field}: {measurement.name} has no tag {tag!r}, expected one of "
-                        f"{expected}"
-                    )
-        if len(set(query.group_by)) != len(query.group_by):
-            raise QueryError("group_by: a tag is given twice")
+        _check_choice(query, measurement)
         return measurement
+
+
+def _check_choice(query: Query, measurement: Measurement) -> None:
+    """Raises ``QueryError`` for a field or tag to choose or group by that is not there."""
+    for name, wanted in query.fields.items():
+        kind_of_value = measurement.type_of(name)
+        if kind_of_value not in ("bool", "enum"):
+            raise QueryError(f"fields: {measurement.name} has no bool or text {name!r}")
+        for value in wanted:
+            if isinstance(value, bool) != (kind_of_value == "bool"):
+                raise QueryError(f"fields: {name} is {kind_of_value}, {value!r} is not")
+    for field, tags in (("where", tuple(query.where)), ("group_by", query.group_by)):
+        for tag in tags:
+            if tag not in measurement.tags:
+                expected = ", ".join(measurement.tags)
+                raise QueryError(
+                    f"{field}: {measurement.name} has no tag {tag!r}, expected one of {expected}"
+                )
+    if len(set(query.group_by)) != len(query.group_by):
+        raise QueryError("group_by: a tag is given twice")
 
 
 def is_measure_name(name: str) -> bool:

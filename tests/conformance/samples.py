@@ -91,7 +91,7 @@ def row(
 def derived(at_ms: float, measurement: str, of: Asset | str = "A1", **values: Value) -> Row:
     """A row that the service worked out about an asset, ``at_ms`` after ``T0_MS``."""
     of = asset(of) if isinstance(of, str) else of
-    made = row(at_ms, of, **values)
+    made = row(at_ms, of, boot=None, seq=None, **values)
     return Row(reading=msgspec.structs.replace(made.reading, kind=measurement), asset=of)
 
 
