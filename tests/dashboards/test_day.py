@@ -44,8 +44,8 @@ def troubles(province: Province) -> Iterator[Trouble]:
     yield Trouble(at_s=1800, for_s=600, fault="door-open", asset=stations[1])
     yield Trouble(at_s=2250, for_s=7200, fault="span-bend", asset=span)
     yield Trouble(at_s=2550, for_s=900, fault="flapping-link", asset=span)
-    yield Trouble(at_s=3562.5, for_s=3600, fault="span-cut", asset=cut)
-    yield Trouble(at_s=3570, for_s=3600, fault="door-open", asset=stations[2])
+    yield Trouble(at_s=3300, for_s=3600, fault="span-cut", asset=cut)
+    yield Trouble(at_s=3400, for_s=3600, fault="door-open", asset=stations[2])
 
 
 @dataclass(frozen=True)
