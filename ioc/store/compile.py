@@ -15,11 +15,11 @@ here and where the answers are read:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ioc.store.query import Column, Query
-from ioc.store.schema import Measurement, tag_text
+from ioc.store.schema import Measurement, split_prefix, tag_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +184,30 @@ def influxql_position(journal_uuid: str) -> str:
     )
 
 
+def influxql_mark(name: str) -> str:
+    """The latest time noted under a name."""
+    return f'SELECT max("at_ms") FROM "ioc_mark" WHERE "name"::tag = {influx_text(name)}'
+
+
+def influxql_rows(
+    measurement: Measurement, columns: Sequence[str], *, begin_ms: int, end_ms: int
+) -> str:
+    """All rows of ``[begin_ms, end_ms)`` with these columns (none: all fields there are), by
+    series, in the order of time."""
+    selected = ", ".join(f'"{name}"::field' for name in columns) or "*::field"
+    tags = ", ".join(f'"{tag}"' for tag in measurement.tags)
+    return (
+        f'SELECT {selected} FROM "{measurement.name}" '
+        f"WHERE time >= {begin_ms}ms AND time < {end_ms}ms "
+        f"GROUP BY {tags} ORDER BY time ASC"
+    )
+
+
+def influxql_delete(measurement: str, *, before_ms: int) -> str:
+    """Removes what is older."""
+    return f'DELETE FROM "{measurement}" WHERE time < {before_ms}ms'
+
+
 def _influx_column(column: Column) -> str:
     field = f'"{column.metric}"::field'
     return f"{column.aggregate}({field})" if column.aggregate else field
@@ -252,8 +276,15 @@ def _sql_source(query: Query, measurement: Measurement) -> tuple[str, list[str],
         return f'"{measurement.name}" JOIN ioc_series USING (series)', conditions, parameters
     # Measures are kept as one row each; a question sees one row per time and place, as InfluxDB
     # keeps them.
-    names = list(dict.fromkeys(column.metric for column in query.columns))
-    wide = ", ".join(f"max(value) FILTER (name = '{name}') AS \"{name}\"" for name in names)
+    wanted = {
+        c.metric: split_prefix(c.metric) if measurement.rolled else ("", c.metric)
+        for c in query.columns
+    }
+    names = list(dict.fromkeys(name for _, name in wanted.values()))
+    wide = ", ".join(
+        f"max({prefix}value) FILTER (name = '{name}') AS \"{metric}\""
+        for metric, (prefix, name) in wanted.items()
+    )
     tags = ", ".join(f'"{tag}"' for tag in measurement.tags)
     conditions.append(f"name IN ({', '.join('?' * len(names))})")
     source = (

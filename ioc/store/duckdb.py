@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,26 +32,23 @@ from ioc.inventory import Asset
 from ioc.journal.records import Measure, Value
 from ioc.store.compile import duckdb_sql
 from ioc.store.derived import ALARM
+from ioc.store.duckdb_roll_up import delete_sql, insert_sql, parameters
+from ioc.store.duckdb_schema import follow_catalog
 from ioc.store.port import RejectedPoint, Row
 from ioc.store.query import Answer, Query
 from ioc.store.rows import sort_out
 from ioc.store.schema import DERIVED_TAGS, KPI, Measurement, Schema, tag_text, tags_of
+from ioc.store.tiers import BEGINS, MADE_OF, Kept, Mark, Tier
 
 log = structlog.get_logger()
 
-SCHEMA_VERSION = 2
 MEMORY_LIMIT = "128MB"
 SPILL_LIMIT = "2GB"
 READERS = 2
 QUERY_TIMEOUT_S = 10.0
+EXPIRE_STEP_MS = 3_600_000
 _FETCH_ROWS = 2048
 
-_SQL_TYPES: dict[MetricType, str] = {
-    "float": "DOUBLE",
-    "int": "BIGINT",
-    "bool": "BOOLEAN",
-    "enum": "VARCHAR",
-}
 # Nothing is loaded from the network, and no query reads another file.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": MEMORY_LIMIT,
@@ -66,6 +64,14 @@ Tags = tuple[str, ...]
 Columns = dict[str, Any]
 
 
+@dataclass
+class _SeriesChanges:
+    """What a batch changes in ``ioc_series``: new ones, and old ones that are given their kind."""
+
+    new: dict[Tags, int] = field(default_factory=dict)
+    named: dict[Tags, int] = field(default_factory=dict)
+
+
 class DuckDBStore:
     """A ``Store`` in a DuckDB file. Made by ``DuckDBStore.open``; belongs to one event loop."""
 
@@ -78,6 +84,7 @@ class DuckDBStore:
         self._writer: duckdb.DuckDBPyConnection | None = None
         # Copies of what is committed, for the writing thread.
         self._positions: dict[str, int] = {}
+        self._marks: dict[str, int] = {}
         self._series: dict[Tags, int] = {}
         self._series_of: dict[str, tuple[Asset, int]] = {}
 
@@ -122,11 +129,21 @@ class DuckDBStore:
             truncated=len(rows) > query.limit,
         )
 
-    async def expire(self, *, before_ms: int) -> None:
-        # One kind at a time, so that a batch of readings never waits for all of them.
-        for kind in self._schema.kinds:
-            text = f'DELETE FROM "{kind}" WHERE time < make_timestamp(?)'  # noqa: S608  # a kind's name is checked by the catalog
-            await self._in_writer(partial(self._execute, text, before_ms * 1000))
+    async def roll_up(self, measurement: str, tier: Tier, *, begin_ms: int) -> None:
+        await self._in_writer(partial(self._roll_up, measurement, tier, begin_ms))
+
+    async def mark(self, mark: Mark) -> int | None:
+        return await self._in_writer(lambda: self._marks.get(mark))
+
+    async def set_mark(self, mark: Mark, at_ms: int) -> None:
+        await self._in_writer(partial(self._set_mark, mark, at_ms))
+
+    async def expire(self, kept: Kept, *, before_ms: int) -> None:
+        await self.set_mark(BEGINS[kept], before_ms)
+        for name in self._schema.kept(kept):
+            some_left = True
+            while some_left:  # a little at a time: a batch of readings never waits for all of it
+                some_left = await self._in_writer(partial(self._expire_some, name, before_ms))
 
     async def close(self) -> None:
         if self._database is not None:
@@ -177,7 +194,8 @@ class DuckDBStore:
             raise _cannot_open(self._path, error) from error
         self._database, self._writer = database, database.cursor()
         try:
-            self._follow_catalog()
+            follow_catalog(self._writer, self._path, self._schema)
+            self._read_own()
         except duckdb.Error as error:
             self._disconnect()
             raise _cannot_open(self._path, error) from error
@@ -188,69 +206,21 @@ class DuckDBStore:
     def _disconnect(self) -> None:
         database, writer = self._database, self._writer
         self._database = self._writer = None
-        self._positions, self._series, self._series_of = {}, {}, {}
+        self._positions, self._marks, self._series, self._series_of = {}, {}, {}, {}
         for connection in (writer, database):
             if connection is not None:
                 with suppress(duckdb.Error):
                     connection.close()
 
-    def _follow_catalog(self) -> None:
-        """Create what is missing: tables, and a column for each metric the catalog gained."""
+    def _read_own(self) -> None:
+        """Read what the writing thread keeps a copy of."""
         connection = self._connection()
-        connection.begin()
-        connection.execute("CREATE TABLE IF NOT EXISTS ioc_schema (version INTEGER NOT NULL)")
-        found = connection.execute("SELECT max(version) FROM ioc_schema").fetchone()
-        if found is None or found[0] is None:
-            connection.execute("INSERT INTO ioc_schema VALUES (?)", [SCHEMA_VERSION])
-        elif found[0] == 1:  # series without the kind
-            connection.execute("ALTER TABLE ioc_series ADD COLUMN kind VARCHAR DEFAULT ''")
-            connection.execute("UPDATE ioc_schema SET version = ?", [SCHEMA_VERSION])
-        elif found[0] > SCHEMA_VERSION:
-            raise ConfigError(
-                f"store: {self._path}: written by a newer version of ioc "
-                f"(schema {found[0]}, this one knows {SCHEMA_VERSION})"
-            )
-        tags = ", ".join(f'"{tag}" VARCHAR NOT NULL' for tag in DERIVED_TAGS)
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS ioc_position "
-            "(journal VARCHAR NOT NULL, position BIGINT NOT NULL)"
-        )
-        connection.execute(
-            f"CREATE TABLE IF NOT EXISTS ioc_series (series INTEGER NOT NULL, {tags})"
-        )
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS kpi (time TIMESTAMP NOT NULL, name VARCHAR NOT NULL, "
-            "scope VARCHAR NOT NULL, place VARCHAR NOT NULL, value DOUBLE NOT NULL)"
-        )
-        for measurement in self._schema.kinds.values():
-            self._follow_kind(measurement)
-        connection.commit()
         names = ", ".join(DERIVED_TAGS)
         series = connection.execute(f"SELECT series, {names} FROM ioc_series").fetchall()  # noqa: S608  # our own names
         self._series = {row[1:]: row[0] for row in series}
         positions = connection.execute("SELECT journal, position FROM ioc_position").fetchall()
         self._positions = dict(positions)
-
-    def _follow_kind(self, measurement: Measurement) -> None:
-        connection = self._connection()
-        connection.execute(
-            f'CREATE TABLE IF NOT EXISTS "{measurement.name}" '
-            "(time TIMESTAMP NOT NULL, series INTEGER NOT NULL)"
-        )
-        found = connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?",
-            [measurement.name],
-        ).fetchall()
-        known = dict(found)
-        for name, kind_of_value in measurement.columns.items():
-            wanted = _SQL_TYPES[kind_of_value]
-            if name not in known:
-                connection.execute(f'ALTER TABLE "{measurement.name}" ADD COLUMN "{name}" {wanted}')
-            elif known[name] != wanted:
-                raise ConfigError(
-                    f"store: {self._path}: {measurement.name}.{name} is kept as {known[name]}, "
-                    f"the catalog says {kind_of_value}: give the metric a new name"
-                )
+        self._marks = dict(connection.execute("SELECT name, at_ms FROM ioc_mark").fetchall())
 
     def _append(
         self,
@@ -266,7 +236,7 @@ class DuckDBStore:
         # Positions tell repeats within one journal. After a journal was lost, the broker may give
         # again what the old one had admitted: only then is each row looked up.
         look_up = bool(positions.keys() - {journal_uuid})
-        new_series: dict[Tags, int] = {}
+        changes = _SeriesChanges()
         connection.begin()
         try:
             for kind, rows in by_kind.items():
@@ -275,22 +245,11 @@ class DuckDBStore:
                 repeats = kind == ALARM
                 if repeats:
                     rows = list({(r.asset.id, r.reading.time_us): r for r in rows}.values())
-                batch = self._columns(rows, measurement, new_series)
+                batch = self._columns(rows, measurement, changes)
                 self._insert(kind, batch, look_up=look_up or repeats)
             if measures:
                 self._insert(KPI, _kpi_columns(measures), look_up=look_up)
-            if new_series:
-                columns = zip(*new_series, strict=True)
-                self._insert(
-                    "ioc_series",
-                    {
-                        "series": np.array(list(new_series.values()), dtype=np.int32),
-                        **{
-                            tag: _texts(column)
-                            for tag, column in zip(DERIVED_TAGS, columns, strict=True)
-                        },
-                    },
-                )
+            self._write_series(changes)
             if journal_uuid in positions:
                 connection.execute(
                     "UPDATE ioc_position SET position = ? WHERE journal = ?",
@@ -304,8 +263,45 @@ class DuckDBStore:
         except BaseException:
             self._disconnect()  # rolls back; whether a COMMIT came through is read when it opens
             raise
-        self._series.update(new_series)
+        self._series |= changes.new | changes.named
         positions[journal_uuid] = position
+
+    def _roll_up(self, measurement: str, tier: Tier, begin_ms: int) -> None:
+        if begin_ms < self._marks.get(BEGINS[MADE_OF[tier]], 0):
+            return
+        connection = self._connection()
+        given = parameters(tier, begin_ms)
+        connection.begin()
+        try:
+            connection.execute(delete_sql(measurement, tier), given[:1])
+            connection.execute(insert_sql(self._schema, measurement, tier), given)
+            connection.commit()
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _set_mark(self, mark: Mark, at_ms: int) -> None:
+        if at_ms <= self._marks.get(mark, -1):
+            return
+        text = "INSERT INTO ioc_mark (at_ms, name) VALUES (?, ?)"
+        if mark in self._marks:
+            text = "UPDATE ioc_mark SET at_ms = ? WHERE name = ?"
+        self._connection().execute(text, [at_ms, mark])
+        self._marks[mark] = at_ms
+
+    def _expire_some(self, table: str, before_ms: int) -> bool:
+        """Remove the oldest hour of what is too old; whether there was any."""
+        before = "time < make_timestamp(?)"
+        oldest = self._connection().execute(
+            f'SELECT epoch_ms(min(time)) FROM "{table}" WHERE {before}',  # noqa: S608  # a name of the schema
+            [before_ms * 1000],
+        )
+        found = oldest.fetchone()
+        if found is None or found[0] is None:
+            return False
+        until_ms = min(before_ms, found[0] + EXPIRE_STEP_MS)
+        self._execute(f'DELETE FROM "{table}" WHERE {before}', until_ms * 1000)  # noqa: S608  # as above
+        return True
 
     def _insert(self, table: str, batch: Columns, *, look_up: bool = False) -> None:
         """Append columns of equal length; with ``look_up``, only rows the table does not have."""
@@ -329,11 +325,11 @@ class DuckDBStore:
         self._connection().execute(text, parameters)
 
     def _columns(
-        self, rows: Sequence[Row], measurement: Measurement, new_series: dict[Tags, int]
+        self, rows: Sequence[Row], measurement: Measurement, changes: _SeriesChanges
     ) -> Columns:
         """The batch of one kind, column by column. Columns without any value are left out."""
         readings = [row.reading for row in rows]
-        series = [self._series_number(row.asset, new_series) for row in rows]
+        series = [self._series_number(row.asset, changes) for row in rows]
         columns: Columns = {
             "time": np.array([r.time_us for r in readings], dtype=np.int64).view("datetime64[us]"),
             "series": np.array(series, dtype=np.int32),
@@ -349,16 +345,45 @@ class DuckDBStore:
                 columns[name] = _column([v.get(name) for v in values], kind_of_value)
         return columns
 
-    def _series_number(self, asset: Asset, new_series: dict[Tags, int]) -> int:
+    def _series_number(self, asset: Asset, changes: _SeriesChanges) -> int:
         known = self._series_of.get(asset.id)
         if known is not None and known[0] is asset:
             return known[1]
         tags = tags_of(asset)
-        number = self._series.get(tags) or new_series.get(tags)
+        number = self._series.get(tags) or changes.new.get(tags) or changes.named.get(tags)
         if number is None:
-            number = new_series[tags] = len(self._series) + len(new_series) + 1
+            # A series from before series had kinds is this one.
+            number = self._series.pop((*tags[:-1], ""), None)
+            if number is None:
+                number = len(self._series) + len(changes.new) + len(changes.named) + 1
+                changes.new[tags] = number
+            else:
+                changes.named[tags] = number
         self._series_of[asset.id] = (asset, number)
         return number
+
+    def _write_series(self, changes: _SeriesChanges) -> None:
+        if changes.new:
+            columns = zip(*changes.new, strict=True)
+            self._insert(
+                "ioc_series",
+                {
+                    "series": np.array(list(changes.new.values()), dtype=np.int32),
+                    **{
+                        tag: _texts(column)
+                        for tag, column in zip(DERIVED_TAGS, columns, strict=True)
+                    },
+                },
+            )
+        if changes.named:
+            named = {  # noqa: F841  # DuckDB finds it among the variables of this function
+                "series": np.array(list(changes.named.values()), dtype=np.int32),
+                "kind": _texts([tags[-1] for tags in changes.named]),
+            }
+            self._connection().execute(
+                "UPDATE ioc_series SET kind = named.kind FROM named "
+                "WHERE ioc_series.series = named.series"
+            )
 
     # --- in the reading threads ---
 
@@ -380,7 +405,9 @@ class DuckDBStore:
 
         running = self._reading.submit(fetch)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(running), QUERY_TIMEOUT_S)
+            # Python 3.11's wait_for forgets to be cancelled when the answer comes that moment.
+            async with asyncio.timeout(QUERY_TIMEOUT_S):
+                return await asyncio.wrap_future(running)
         except TimeoutError as error:
             raise QueryError(f"took longer than {QUERY_TIMEOUT_S:.0f} s: ask for less") from error
         except duckdb.OutOfMemoryException as error:

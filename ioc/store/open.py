@@ -11,12 +11,13 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from ioc.catalog.model import Catalog
 from ioc.clock import Clock
+from ioc.config import read_secret
 from ioc.errors import ConfigError
 from ioc.store.port import Store
 from ioc.store.schema import Schema
 
 if TYPE_CHECKING:  # it imports a client that only its users need
-    from ioc.store.influxdb import InfluxSettings
+    from ioc.store.influx_client import InfluxSettings
 
 _FORMS = "duckdb:///path/file.duckdb or influxdb://host:8086/database?org=ORG&token_file=PATH&tls=1"
 _DATABASE = re.compile(r"[^\s\"'/\\]{1,128}")
@@ -59,7 +60,7 @@ def _duckdb_path(parts: SplitResult) -> Path:
 
 def _influx_settings(parts: SplitResult) -> InfluxSettings:
     """The settings in an ``influxdb://`` URL."""
-    from ioc.store.influxdb import InfluxSettings
+    from ioc.store.influx_client import InfluxSettings
 
     if parts.username is not None or parts.password is not None:
         # The URL is not repeated: it holds a password.
@@ -90,16 +91,14 @@ def _influx_settings(parts: SplitResult) -> InfluxSettings:
         port=port,
         database=database,
         org=options.get("org", "-"),
-        token=_token(Path(options["token_file"])) if "token_file" in options else "",
+        token=_token(options["token_file"]) if "token_file" in options else "",
         tls=tls == "1",
     )
 
 
-def _token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"store: token_file {path}: cannot be read: {error}") from error
-    if not token or not token.isascii() or not token.isprintable():
-        raise ConfigError(f"store: token_file {path}: holds no token (one line of ASCII text)")
+def _token(path: str) -> str:
+    name = "store: token_file"
+    token = read_secret(Path(path), name=name)
+    if not token.isascii() or not token.isprintable():
+        raise ConfigError(f"{name} {path}: holds no token (one line of ASCII text)")
     return token

@@ -9,6 +9,7 @@ from typing import Protocol
 from ioc.inventory import Asset
 from ioc.journal.records import Measure, Reading
 from ioc.store.query import Answer, Query
+from ioc.store.tiers import Kept, Mark, Tier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +69,39 @@ class Store(Protocol):
         """
         ...
 
-    async def expire(self, *, before_ms: int) -> None:
-        """Remove raw readings stored under a time before ``before_ms``. Measures stay.
+    async def roll_up(self, measurement: str, tier: Tier, *, begin_ms: int) -> None:
+        """Write the roll-up of ``measurement`` (a kind or ``kpi``) whose bucket begins at
+        ``begin_ms``, a multiple of its length: of 5 minutes from the raw rows, of an hour from its
+        5-minute rows (``ioc.store.tiers``).
+
+        It is written over what was there: doing it again changes nothing, and after late readings
+        it is as if they had come in time. A bucket whose rows were in part removed by ``expire`` is
+        left as it is. A question meanwhile may see a part of it.
+
+        Raises ``StoreUnavailableError`` with nothing promised, or ``QueryError`` when the bucket
+        holds more than the store can work out.
+        """
+        ...
+
+    async def mark(self, mark: Mark) -> int | None:
+        """A time that the store remembers, in Unix ms; None when it was never set.
 
         Raises ``StoreUnavailableError``.
+        """
+        ...
+
+    async def set_mark(self, mark: Mark, at_ms: int) -> None:
+        """Remember a time. An earlier one than is remembered changes nothing.
+
+        Raises ``StoreUnavailableError``.
+        """
+        ...
+
+    async def expire(self, kept: Kept, *, before_ms: int) -> None:
+        """Remove the rows of all measurements that are kept as ``kept`` (``Schema.kept``) under a
+        time before ``before_ms``, having set the mark that says so. Writing goes on meanwhile.
+
+        Raises ``StoreUnavailableError`` when not all is removed yet.
         """
         ...
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn, TypeVar
@@ -32,9 +30,7 @@ MAX_ROWS = 5000
 IDLE_POSITION_S = 10.0
 FIRST_BACKOFF_S = 0.5
 LAST_BACKOFF_S = 15.0
-EXPIRE_EVERY_S = 3600.0
 PAYLOAD_BYTES = 4096
-DAY_MS = 86_400_000
 
 Result = TypeVar("Result")
 _encode = msgspec.json.Encoder().encode
@@ -47,7 +43,6 @@ async def store_readings(
     into: Store,
     clock: Clock,
     health: StageHealth,
-    retention_days: int = 30,
 ) -> NoReturn:
     """Store the journal's readings, measures and derived rows, from where the store left off.
     Never ends.
@@ -56,17 +51,9 @@ async def store_readings(
     away the stage tries again for ever (0.5 to 15 s apart, with jitter), is not ready, and shows
     the error, how much waits, and for how long. A reading the store will never take goes to
     quarantine (``store_rejected``, with the store's reason) before the position passes it.
-
-    Readings older than ``retention_days`` are removed every hour.
     """
     stage = _Stage(journal=journal, inventory=inventory, store=into, clock=clock, health=health)
-    expiring = asyncio.create_task(stage.expire_hourly(retention_days), name="store-expire")
-    try:
-        await stage.run()
-    finally:
-        expiring.cancel()
-        with suppress(asyncio.CancelledError):
-            await expiring
+    await stage.run()
 
 
 @dataclass(kw_only=True)
@@ -226,16 +213,6 @@ class _Stage:
         self.health.lag_s = 0.0
         if oldest_ms is not None and self.health.behind:
             self.health.lag_s = max(0.0, (self.clock.now_ms() - oldest_ms) / 1000)
-
-    async def expire_hourly(self, retention_days: int) -> NoReturn:
-        while True:
-            await self.clock.sleep(EXPIRE_EVERY_S)
-            try:
-                await self.store.expire(
-                    before_ms=max(0, self.clock.now_ms() - retention_days * DAY_MS)
-                )
-            except StoreUnavailableError as error:
-                log.warning("old readings were not removed; next try in an hour", error=str(error))
 
 
 def _quarantined(refused: RejectedPoint, inventory: Inventory, now_ms: int) -> Quarantined:

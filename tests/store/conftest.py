@@ -11,6 +11,7 @@ from ioc.errors import QueryError, StoreUnavailableError
 from ioc.journal import Journal, open_journal
 from ioc.journal.records import Measure
 from ioc.store import Answer, Query, RejectedPoint, Row
+from ioc.store.tiers import Kept, Mark, Tier
 from tests.servers_influx import Influxd, start_influxd
 
 
@@ -25,7 +26,6 @@ class ListStore:
         self.attempts = 0
         self.away = False
         self.refuses: Callable[[Row], bool] = lambda _: False
-        self.expired_before_ms: list[int] = []
 
     async def position(self, journal_uuid: str) -> int:
         self._answer()
@@ -55,9 +55,17 @@ class ListStore:
     async def query(self, query: Query) -> Answer:
         raise QueryError("this store answers nothing")
 
-    async def expire(self, *, before_ms: int) -> None:
-        self._answer()
-        self.expired_before_ms.append(before_ms)
+    async def roll_up(self, measurement: str, tier: Tier, *, begin_ms: int) -> None:
+        raise NotImplementedError("this store keeps raw rows only")
+
+    async def mark(self, mark: Mark) -> int | None:
+        raise NotImplementedError("this store remembers no times")
+
+    async def set_mark(self, mark: Mark, at_ms: int) -> None:
+        raise NotImplementedError("this store remembers no times")
+
+    async def expire(self, kept: Kept, *, before_ms: int) -> None:
+        raise NotImplementedError("this store keeps everything")
 
     async def close(self) -> None: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import subprocess
 import sys
 from functools import partial
@@ -19,7 +20,9 @@ from tests.conformance.samples import (
     T0_MS,
     T0_US,
     ask,
+    asset,
     at,
+    derived,
     make_catalog,
     measure,
     put,
@@ -27,6 +30,8 @@ from tests.conformance.samples import (
 )
 
 ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parent / "data"
+MINUTE = 60_000
 WRITER = """
 import asyncio, itertools, sys
 from ioc.clock import SystemClock
@@ -144,6 +149,47 @@ async def test_a_failed_write_leaves_nothing_and_the_next_one_works(
     await store.close()
 
 
+async def test_a_file_of_version_1_goes_on_under_the_same_series(tmp_path: Path) -> None:
+    """Made by the code of that time: a station under two communes, another kind, measures."""
+    path = tmp_path / "x.duckdb"
+    path.write_bytes(gzip.decompress((DATA / "version-1.duckdb.gz").read_bytes()))
+    store = await duckdb.DuckDBStore.open(path, Schema(make_catalog()))
+    assert await store.position(JOURNAL) == 3
+    assert at(await store.query(ask("count volt", "sum volt"))) == [(0, 31, 442.0)]
+    before = await store._read("SELECT count(*), count(DISTINCT series) FROM ioc_series", [])
+    # As after a journal that was lost: all of A0 again, which is there, and something new.
+    again = [row(n * MINUTE, f"A{n % 3}", volt=float(n)) for n in range(0, 30, 3)]
+    other = "7d2f4f0e-0000-4000-8000-000000000009"
+    await put(
+        store,
+        *again,
+        row(90 * MINUTE, "A1", volt=1.0),
+        row(5, asset("W1", kind="select"), group=2.5),
+        position=1,
+        journal=other,
+    )
+    await put(store, derived(0, "asset_state", "A1", state="up"), position=2, journal=other)
+    assert at(await store.query(ask("count volt", stop_ms=2 * 3_600_000))) == [(0, 32)]
+    state = await store.query(ask("state", measurement="asset_state", group_by=("asset", "kind")))
+    assert at(state, time_column=2) == [("A1", "mast", 0, "up")]
+    assert (
+        await store._read("SELECT count(*), count(DISTINCT series) FROM ioc_series", []) == before
+    )
+    await store.roll_up("mast", "5m", begin_ms=T0_MS)
+    found = await store.query(
+        ask("count_volt", measurement="mast_5m", group_by=("asset", "commune"))
+    )
+    assert at(found, time_column=2) == [
+        *(("A0", "22366", 0, 2), ("A1", "22366", 0, 2), ("A1", "22375", 0, 1)),
+        ("A2", "22366", 0, 1),
+    ]
+    await store.close()
+    store = await duckdb.DuckDBStore.open(path, Schema(make_catalog()))
+    kinds = await store._read("SELECT asset, kind FROM ioc_series ORDER BY ALL", [])
+    assert kinds == [("A0", "mast"), ("A1", ""), ("A1", "mast"), ("A2", ""), ("W1", "select")]
+    await store.close()
+
+
 async def test_what_expired_makes_room_in_the_file(tmp_path: Path) -> None:
     path, day_ms, rows = tmp_path / "x.duckdb", 86_400_000, 400_000
     sizes = []
@@ -156,7 +202,7 @@ async def test_what_expired_makes_room_in_the_file(tmp_path: Path) -> None:
             f"range FROM range(1, {rows})"
         )
         await store._in_writer(partial(store._execute, fill))
-        await store.expire(before_ms=T0_MS + number * day_ms)
+        await store.expire("raw", before_ms=T0_MS + number * day_ms)
         found = await store.query(ask("count volt", stop_ms=10 * day_ms))
         assert at(found) == [(0, rows)]
         await store.close()

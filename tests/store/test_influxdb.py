@@ -9,7 +9,8 @@ import pytest
 from ioc.clock import VirtualClock
 from ioc.errors import QueryError, StoreUnavailableError
 from ioc.store import influxdb, open_store
-from ioc.store.influxdb import InfluxDBStore, InfluxSettings
+from ioc.store.influx_client import InfluxSettings
+from ioc.store.influxdb import InfluxDBStore
 from ioc.store.query import MAX_MS
 from ioc.store.schema import Schema
 from tests.conformance.samples import JOURNAL, T0_MS, ask, at, make_catalog, put, row
@@ -32,7 +33,7 @@ async def test_nobody_there() -> None:
         with pytest.raises(StoreUnavailableError, match="http://127"):
             await store.query(ask("volt"))
         with pytest.raises(StoreUnavailableError, match="http://127"):
-            await store.expire(before_ms=T0_MS)
+            await store.expire("raw", before_ms=T0_MS)
 
 
 async def test_a_database_that_is_missing_names_the_command(influxd: Influxd) -> None:
@@ -88,7 +89,7 @@ async def test_a_token_opens_the_door(tmp_path: Path) -> None:
             await put(store, row(0, volt=1.0), position=1)
             assert at(await store.query(ask("volt"))) == [(0, 1.0)]
             assert await store.position(JOURNAL) == 1
-            await store.expire(before_ms=T0_MS + 1)
+            await store.expire("raw", before_ms=T0_MS + 1)
             assert (await store.query(ask("volt"))).rows == []
 
 

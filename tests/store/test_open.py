@@ -12,7 +12,8 @@ from ioc.catalog import Catalog, Domain
 from ioc.clock import VirtualClock
 from ioc.errors import ConfigError, InUseError
 from ioc.store import open_store
-from ioc.store.influxdb import InfluxDBStore, InfluxSettings
+from ioc.store.influx_client import InfluxSettings
+from ioc.store.influxdb import InfluxDBStore
 from tests.conformance.samples import make_catalog, metric, text
 
 
@@ -55,7 +56,10 @@ async def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
 async def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
     token_file = tmp_path / "token"
     token_file.write_text("\n")
-    assert "holds no token" in await refused(f"influxdb://h/ioc?token_file={token_file}")
+    url = f"influxdb://h/ioc?token_file={token_file}"
+    assert f"token_file {token_file}: is empty" in await refused(url)
+    token_file.write_text("two\nlines\n")
+    assert "holds no token (one line" in await refused(url)
 
 
 async def test_a_whole_influxdb_url(tmp_path: Path) -> None:
@@ -66,7 +70,7 @@ async def test_a_whole_influxdb_url(tmp_path: Path) -> None:
         url.replace("%20", "-"), catalog=make_catalog(), clock=VirtualClock()
     ) as s:
         assert isinstance(s, InfluxDBStore)
-        settings = s._settings
+        settings = s._client._settings
     assert settings == InfluxSettings(
         host="::1", port=8087, database="tinh-nha", org="so-tttt", token="s3cret", tls=True
     )

@@ -236,19 +236,6 @@ async def test_a_full_journal_does_not_stop_the_store(tmp_path: Path, clock: Vir
             assert health.counters["rejected_not_quarantined"] == 1
 
 
-async def test_readings_expire_every_hour(journal: Journal, clock: VirtualClock) -> None:
-    store = ListStore()
-    async with storing(journal, store, clock) as health:
-        await until(clock, lambda: health.ready)
-        began_ms = clock.now_ms()
-        for hour in range(5):
-            store.away = hour == 2  # one that fails is made up for by the next
-            await clock.advance(3600)
-    days = [(began_ms - ms) / 86_400_000 for ms in store.expired_before_ms]
-    assert len(days) == 4
-    assert all(29.7 < d <= 30 for d in days)
-
-
 @pytest.mark.slow
 async def test_influxdb_killed_and_back_has_everything_once(
     tmp_path: Path, influxd: Influxd
