@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards import ask, parts
+from dashboards.board import TITLES, address
 from dashboards.looks import Look, of_severity, of_text
 from dashboards.setting import Setting
 from dashboards.units import grafana_unit
@@ -28,26 +30,30 @@ def standing(
     columns: Sequence[Tag] = (),
     suppressed: bool = False,
     narrow: bool = False,
+    asset: bool = True,
     severities: Sequence[Severity] = (),
     no_value: str = "",
 ) -> model.Panel:
     """Alarms that stand at the end of the board's time, the worst first. A click on one leads to
     it in the console. Those suppressed under another are left out unless asked for. ``narrow``
-    shows severities by their marks alone, ``severities`` chooses some of them."""
+    shows severities by their marks alone, ``severities`` chooses some of them; ``asset``
+    shows whose alarm it is, with links to its boards."""
     text = f"text_{on.language}"
     metrics = ["severity_rank", text, "age_s", "acknowledged", "alarm"]
     severity = replace(of_severity(on), cell="color-text", width=120, left=True)
     if narrow:
         marks = {key: (words[:1], colour) for key, (words, colour) in severity.mappings.items()}
         severity = replace(severity, title="!", mappings=marks, width=50)
+    whose = of_text(on.say(vi="Thiết bị", en="Asset"), width=118)
     looks: dict[str, Look] = {
         "severity_rank": severity,
+        "asset": replace(whose, hidden=not asset, links=_boards_of_asset(on)),
         text: replace(of_text(on.say(vi="Cảnh báo", en="Alarm")), links=(alarm_link(on),)),
     }
     if impact:
         metrics += ["impact_stations", "impact_population"]
         looks["impact_stations"] = Look(
-            title=on.say(vi="Trạm", en="Stations"), unit=grafana_unit("1"), width=70
+            title=on.say(vi="Trạm", en="Stations"), unit=grafana_unit("1"), width=76
         )
         looks["impact_population"] = Look(
             title=on.say(vi="Người", en="People"), unit=grafana_unit("1"), width=76
@@ -59,12 +65,15 @@ def standing(
         width=84,
         hidden=narrow,
     )
+    order: list[tuple[str, Literal["asc", "desc"]]] = [("severity_rank", "asc"), ("age_s", "asc")]
+    if impact:
+        order.insert(1, ("impact_stations", "desc"))
     fields: dict[str, Sequence[bool | str]] = {}
     if not suppressed:
         fields["suppressed"] = [False]
     if severities:
         fields["severity"] = severities
-    for tag in ("asset", *columns):
+    for tag in columns:
         looks[tag] = replace(of_text(tag), hidden=True)
     looks["alarm"] = replace(of_text("alarm"), hidden=True)
     return parts.table(
@@ -82,7 +91,7 @@ def standing(
                 columns=columns,
             )
         ],
-        sort=[("severity_rank", "asc"), ("age_s", "asc")],
+        sort=order,
         no_value=no_value or on.say(vi="Không có cảnh báo.", en="No alarms."),
     )
 
@@ -100,6 +109,15 @@ def asset_link(on: Setting) -> tuple[str, str]:
     return (
         on.say(vi="Mở trên bảng điều hành", en="Open in the console"),
         "${console}/assets/${__data.fields.asset}",
+    )
+
+
+def _boards_of_asset(on: Setting) -> tuple[tuple[str, str], ...]:
+    """Where one asset is shown: the boards of stations and of spans, and the console."""
+    chosen = ["var-asset=${__data.fields.asset}"]
+    return (
+        *((on.of(TITLES[name]), address(on, name, choose=chosen)) for name in ("bts", "fibre")),
+        asset_link(on),
     )
 
 

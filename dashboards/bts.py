@@ -320,6 +320,7 @@ def _one_station(on: Setting, grid: Grid) -> None:
             ),
             tags=_ONE,
             impact=False,
+            asset=False,
             suppressed=True,
         ),
     )

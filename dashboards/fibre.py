@@ -120,8 +120,9 @@ def _not_up(on: Setting) -> model.Panel:
     return parts.table(
         title=on.say(vi="Chặng không bình thường", en="Spans that are not up"),
         description=on.say(
-            vi="Các chặng đứt, mất liên lạc hoặc suy giảm, nặng nhất trước.",
-            en="Spans that are down, silent or degraded, the worst first.",
+            vi="Các chặng đứt, mất liên lạc hoặc suy giảm; những chặng có cảnh báo gốc đứng trước.",
+            en="Spans that are down, silent or degraded; those with alarms of their own come "
+            "first.",
         ),
         columns={
             **_where(on),
@@ -140,7 +141,7 @@ def _not_up(on: Setting) -> model.Panel:
                 columns=["commune", "operator"],
             )
         ],
-        sort=[("state_code", "desc")],
+        sort=[("alarms", "desc"), ("state_code", "desc")],
         no_value=on.say(vi="Mọi chặng đều bình thường.", en="All spans are up."),
     )
 
@@ -281,7 +282,7 @@ def _one_span(on: Setting, grid: Grid) -> None:
                 en="Alarms of the span that stand, those suppressed under another too.",
             ),
             tags=_ONE,
-            impact=True,
+            asset=False,
             suppressed=True,
         ),
     )

@@ -50,9 +50,9 @@ def overview(on: Setting) -> Drawn:
     availability = _availability(on)
     grid.at(0, 6, 6, 8, measured_bars(on))
     grid.at(0, 14, 6, 8, availability)
-    grid.at(6, 6, 9, 16, _map(on, height=16))
-    grid.at(15, 6, 9, 11, _incidents(on))
-    grid.at(15, 17, 9, 5, _centers(on))
+    grid.at(6, 6, 8, 16, _map(on, height=16))
+    grid.at(14, 6, 10, 11, _incidents(on))
+    grid.at(14, 17, 10, 5, _centers(on))
     return board(
         on,
         "overview",
