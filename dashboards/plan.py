@@ -37,7 +37,7 @@ def plan(on: Setting) -> Drawn:
             en="The plan's targets: how far along by telemetry, and which are only reported?",
         ),
         grid=grid,
-        choices=[variables.resolutions(on)],
+        choices=[variables.resolutions(on, chosen="_5m")],
         time_from="now-7d",
         refresh="1m",
         incidents_on=(),

@@ -23,6 +23,7 @@ from ioc.notify.notify import notify
 from ioc.notify.routes import load_routes
 from ioc.state import open_state
 from ioc.store import open_store
+from ioc.store.roll_up import Retention, roll_up
 from ioc.store.write import store_readings
 from ioc.supervise import Health, supervise
 from ioc.web.auth import accept_token_file, ensure_admin_token
@@ -79,7 +80,18 @@ async def run(settings: Settings, *, clock: Clock) -> None:
                 into=store,
                 clock=clock,
                 health=mine,
-                retention_days=settings.retention_days,
+            ),
+            rollup=lambda mine: roll_up(
+                journal,
+                catalog=catalog,
+                into=store,
+                clock=clock,
+                health=mine,
+                retention=Retention(
+                    raw_days=settings.retention_days,
+                    days_5m=settings.retention_5m_days,
+                    days_1h=settings.retention_1h_days,
+                ),
             ),
             kpi=lambda mine: measure(
                 journal,

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     journal_bound_mib: int = Field(default=8192, ge=64)
     disk_reserve_mib: int = Field(default=512, ge=16)
     retention_days: int = Field(default=30, ge=1, le=3650)
+    retention_5m_days: int = Field(default=365, ge=1, le=3650)
+    retention_1h_days: int = Field(default=1826, ge=1, le=36_500)
 
     @property
     def journal_folder(self) -> Path:

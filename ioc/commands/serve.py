@@ -41,6 +41,12 @@ def run(
     journal_bound_mib: Annotated[Optional[int], typer.Option()] = None,
     disk_reserve_mib: Annotated[Optional[int], typer.Option()] = None,
     retention_days: Annotated[Optional[int], typer.Option(help="Raw data is kept so long.")] = None,
+    retention_5m_days: Annotated[
+        Optional[int], typer.Option(help="Roll-ups of 5 minutes are kept so long.")
+    ] = None,
+    retention_1h_days: Annotated[
+        Optional[int], typer.Option(help="Roll-ups of an hour, and alarms in the time series.")
+    ] = None,
 ) -> None:
     """Run the service alone, against a broker and stores that run elsewhere.
 

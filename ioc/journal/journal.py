@@ -23,7 +23,7 @@ from ioc.journal.writer import Numbers, Outcome, Request, Writer
 
 log = structlog.get_logger()
 
-CONSUMERS = ("store", "kpi", "alarms")
+CONSUMERS = ("store", "rollup", "kpi", "alarms")
 KEEP_S = 600
 QUARANTINE_ROWS = 50_000
 QUARANTINE_ROW_BYTES = 4608  # at the most: a payload's first 4 KiB, its topic and the detail

@@ -20,7 +20,6 @@ from tests.conformance.samples import (
     measure,
     metric,
     put,
-    put_measures,
     row,
 )
 
@@ -194,17 +193,6 @@ async def test_a_catalog_that_gained_a_metric(backend: Backend) -> None:
         await put(store, row(1, volt=2.0, fuel=80.0), position=2)
         assert at(await store.query(ask("volt", "fuel"))) == [(0, 1.0, None), (1, 2.0, 80.0)]
         assert at(await store.query(ask("max doors", "count fuel"))) == [(0, None, 1)]
-
-
-async def test_expire_takes_readings_and_leaves_measures(store: Store) -> None:
-    await put(store, row(0, volt=1.0), row(1000, volt=2.0), row(2000, volt=3.0), position=1)
-    await put(store, row(0, asset(kind="select"), group=1.0), position=2)
-    await put_measures(store, measure(0, "bts_up", 1.0, "province", "56"), position=3)
-    await store.expire(before_ms=T0_MS + 1000)
-    assert at(await store.query(ask("volt"))) == [(1000, 2.0), (2000, 3.0)]
-    assert (await store.query(ask("group", measurement="select"))).rows == []
-    assert len((await store.query(ask("bts_up", measurement="kpi"))).rows) == 1
-    assert await store.position(JOURNAL) == 3
 
 
 async def test_influxdb_refuses_a_type_and_says_why(

@@ -35,6 +35,7 @@ from ioc.notify.notify import notify
 from ioc.state import open_state
 from ioc.state.database import State
 from ioc.store import Store, open_store
+from ioc.store.roll_up import Retention, roll_up
 from ioc.store.write import store_readings
 from ioc.supervise import Health, supervise
 from simulators.messages import Message
@@ -155,6 +156,14 @@ class _Service:
             health=self._health,
             store=lambda mine: store_readings(
                 journal, inventory=inventory, into=self._store, clock=clock, health=mine
+            ),
+            rollup=lambda mine: roll_up(
+                journal,
+                catalog=self._catalog,
+                into=self._store,
+                clock=clock,
+                health=mine,
+                retention=Retention(raw_days=30, days_5m=365, days_1h=1826),
             ),
             kpi=lambda mine: measure(
                 journal,

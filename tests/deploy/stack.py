@@ -38,7 +38,7 @@ IMAGES: Mapping[str, frozenset[str]] = {
             *("DOCKER_INFLUXDB_INIT_PASSWORD_FILE", "DOCKER_INFLUXDB_INIT_ADMIN_TOKEN_FILE"),
             *("DOCKER_INFLUXDB_INIT_ORG", "DOCKER_INFLUXDB_INIT_BUCKET"),
             *("DOCKER_INFLUXDB_INIT_RETENTION", "INFLUXD_REPORTING_DISABLED"),
-            *("INFLUXD_LOG_LEVEL", "GOMEMLIMIT"),
+            *("INFLUXD_LOG_LEVEL", "INFLUXD_SQLITE_PATH", "GOMEMLIMIT"),
         }
     ),
     # initdb with this user, password and database.

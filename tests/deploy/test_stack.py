@@ -389,6 +389,24 @@ def test_grafana_reports_alarms_with_its_token_and_sees_nothing(stack: Stack) ->
     assert api(stack, "/api/v1/alarms")["items"]
 
 
+def test_a_person_gets_in_by_the_link(stack: Stack) -> None:
+    """`docker compose exec service ioc token sign-in-link`, as `init` says at its end."""
+    link = stack.run("service", "ioc", "token", "sign-in-link").strip()
+    # The address is what compose publishes the console as.
+    assert link.startswith(f"{stack.url}/sign-in?code=")
+    request = urllib.request.Request(link, headers={"Sec-Fetch-Site": "none"})
+    with urllib.request.build_opener(_NoRedirect).open(request, timeout=10) as answer:
+        assert answer.status == 303
+        assert "ioc_session=" in answer.headers["Set-Cookie"]
+
+
+class _NoRedirect(urllib.request.HTTPErrorProcessor):
+    """Gives the redirect itself."""
+
+    def http_response(self, _request: object, response: Any) -> Any:
+        return response
+
+
 def test_nothing_of_the_file_is_left_out(stack: Stack) -> None:
     """Every service but the other broker ran, with all of its environment and mounts; what only
     images use is named."""

@@ -363,6 +363,7 @@ export const en: Dictionary = {
     stageName: {
       ingest: "Ingest",
       store: "Store",
+      rollup: "Roll-ups",
       kpi: "KPI",
       alarms: "Alarms",
       alarm_series: "Alarm series",
@@ -373,6 +374,7 @@ export const en: Dictionary = {
     stageHelp: {
       ingest: "MQTT, validation, journal, acknowledgement",
       store: "time series",
+      rollup: "means of 5 minutes and an hour; retention",
       kpi: "measures per commune and province",
       alarms: "rules, lifecycle, root cause",
       alarm_series: "every change of an alarm, to the store",

@@ -361,6 +361,7 @@ export const vi = {
     stageName: {
       ingest: "Tiếp nhận",
       store: "Lưu trữ",
+      rollup: "Tổng hợp",
       kpi: "Chỉ tiêu",
       alarms: "Cảnh báo",
       alarm_series: "Chuỗi cảnh báo",
@@ -371,6 +372,7 @@ export const vi = {
     stageHelp: {
       ingest: "MQTT, kiểm tra, ghi nhật ký, xác nhận",
       store: "chuỗi thời gian",
+      rollup: "trung bình 5 phút và 1 giờ; thời hạn lưu",
       kpi: "chỉ tiêu theo xã và tỉnh",
       alarms: "quy tắc, vòng đời, nguyên nhân gốc",
       alarm_series: "từng thay đổi của cảnh báo, vào kho lưu trữ",

@@ -23,7 +23,7 @@ function Tabs() {
 
 export { Tabs as SystemTabs };
 
-const ORDER = ["ingest", "store", "kpi", "alarms", "alarm_series", "notify", "own", "web"];
+const ORDER = ["ingest", "store", "rollup", "kpi", "alarms", "alarm_series", "notify", "own", "web"];
 
 export function System() {
   const words = t.value.system;
