@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 from dashboards.measures import is_measure
 from dashboards.setting import Setting
 from ioc.errors import QueryError
-from ioc.store.compile import Board, influxql, influxql_most, influxql_tag_values, influxql_worst
+from ioc.store.compile import Board, influxql, influxql_tag_values, influxql_worst
 from ioc.store.derived import ALARM_ACTIVE, ASSET_STATE
 from ioc.store.query import Aggregate, Column, Query, Tag
 from ioc.store.schema import KPI, Measurement
@@ -260,36 +260,12 @@ def worst(
     return Target(text=text, table=True)
 
 
-def most(
-    on: Setting,
-    measurement: str,
-    metric: str,
-    *,
-    how: Aggregate,
-    group_by: Sequence[Tag],
-    count: int = 10,
-    where: Where | None = None,
-    fields: Fields | None = None,
-    tags: Tags = (),
-    times: str = "$timeFilter",
-) -> Target:
-    """The groups with the greatest aggregate over the board's time, as one table in that order."""
-    query = _query(
-        measurement,
-        [Column(metric=metric, aggregate=how)],
-        where=where,
-        fields=fields,
-        group_by=group_by,
-    )
-    known = _known(on, query, tags)
-    board = Board(times=times, tags=_patterns(tags))
-    return Target(text=influxql_most(query, known, board=board, count=count), table=True)
-
-
 def tag_values(on: Setting, measurement: str, tag: Tag, *, tags: Tags = ()) -> str:
     """The query of a variable: all values of a tag, where other variables match."""
     probe = _query(measurement, [Column(metric=_any_metric(on, measurement))])
     known = _known(on, probe, (tag, *tags))
+    if tag in known.as_fields:
+        raise QueryError(f"{measurement} keeps {tag!r} as a field: its values cannot be listed")
     return influxql_tag_values(known, tag, tags=_patterns(tags))
 
 

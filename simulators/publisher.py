@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import aiomqtt
 
+from ioc.cancellation import heed_cancellation
 from ioc.clock import Clock
 from ioc.ingest.broker import Broker
 from simulators.messages import Message
@@ -89,6 +90,7 @@ class Publisher:
                     backoff_s = _FIRST_BACKOFF_S
                     if subscribe:
                         await client.subscribe(subscribe, qos=1)
+                    heed_cancellation()
                     await self._serve(client, answer)
             except aiomqtt.MqttError as error:
                 self.last_error = str(error)
@@ -97,6 +99,7 @@ class Publisher:
                 # What was under way goes back to the front, in its order.
                 self._waiting.extendleft(sorted(self._in_flight.items(), reverse=True))
                 self._in_flight.clear()
+            heed_cancellation()
             await self._clock.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
 

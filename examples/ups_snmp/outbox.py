@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from examples.ups_snmp.config import Broker
+from ioc.cancellation import heed_cancellation
 from ioc.clock import Clock
 
 log = structlog.get_logger()
@@ -111,6 +112,7 @@ class Outbox:
                 async with self._client() as client:
                     try:
                         await self._say_status(client, online=True)
+                        heed_cancellation()
                         log.info("connected to the broker", waiting=self.waiting)
                         backoff_s, self.trouble = FIRST_BACKOFF_S, ""
                         await self._until_lost(client)
@@ -121,6 +123,7 @@ class Outbox:
                 if str(error) != self.trouble:  # once, not at each attempt
                     log.warning("no connection to the broker", reason=str(error))
                 self.trouble = str(error)
+            heed_cancellation()
             await self._clock.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
 

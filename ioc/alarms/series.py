@@ -19,7 +19,7 @@ from ioc.errors import JournalFullError, StateUnavailableError
 from ioc.inventory import Inventory
 from ioc.journal.records import Derived, Reading, Record, Value
 from ioc.state import State, schema
-from ioc.store.derived import ALARM
+from ioc.store.derived import ALARM, numbered
 from ioc.supervise import StageHealth
 
 CONSUMER = "alarm_series"
@@ -62,10 +62,8 @@ def columns_of(alarm: Alarm) -> dict[str, Value]:
 
 
 def row_of(transition: Transition) -> Reading:
-    """A transition as a row of ``alarm``, under its own time: the same one whenever it is asked.
-
-    Two transitions of one asset in one millisecond are told apart by their ids, in the µs.
-    """
+    """A transition as a row of ``alarm``, under its own time and its id: the same one whenever it
+    is asked."""
     alarm, at_ms = transition.alarm, transition.at_ms
     columns = columns_of(alarm) | {"transition": transition.kind, "state": alarm.state}
     if transition.actor:
@@ -75,8 +73,7 @@ def row_of(transition: Transition) -> Reading:
     if alarm.cleared_ms is not None:
         columns["cleared_ms"] = alarm.cleared_ms
         columns["duration_s"] = (alarm.cleared_ms - alarm.raised_ms) / 1000
-    time_us = at_ms * 1000 + transition.id % 1000
-    return Reading(ALARM, alarm.asset, time_us, at_ms, at_ms, columns)
+    return numbered(ALARM, alarm.asset, columns, at_ms=at_ms, number=transition.id)
 
 
 async def alarm_series(

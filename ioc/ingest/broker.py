@@ -23,6 +23,7 @@ import aiomqtt
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.client import MQTTMessage
 
+from ioc.cancellation import heed_cancellation
 from ioc.errors import BrokerError
 
 MAX_PAYLOAD_BYTES = 64 * 1024
@@ -175,6 +176,7 @@ async def connect(broker: Broker, *, client_id: str, topic: str) -> AsyncIterato
             raise BrokerError(f"{where}: {topic} not subscribed: {error}") from error
         if any(getattr(code, "is_failure", False) for code in granted):
             raise BrokerError(f"{where}: may not subscribe {topic}")
+        heed_cancellation()
         yield session
     finally:
         session.close()

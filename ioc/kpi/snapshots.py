@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from ioc.alarms.model import Alarm, AssetState
 from ioc.alarms.series import columns_of
 from ioc.journal.records import Reading, Value
-from ioc.store.derived import ALARM_ACTIVE, ASSET_STATE, SEVERITY_RANK
+from ioc.store.derived import ALARM_ACTIVE, ASSET_STATE, SEVERITY_RANK, numbered
 
 # More alarms than these stand only when most of them are suppressed under few roots.
 MOST_ALARMS = 2_000
-# Alarms of one asset are told apart in the first millisecond of the snapshot.
+# What an asset's alarms are told apart by, the µs, has room for so many.
 MOST_OF_AN_ASSET = 1_000
 
 
@@ -30,19 +30,21 @@ class AlarmRows:
         """At most ``MOST_ALARMS``: not suppressed first, then by severity, then the newest."""
         chosen = heapq.nsmallest(MOST_ALARMS, alarms.values(), key=_order)
         of_asset: Counter[str] = Counter()
-        rows = []
+        rows: list[Reading] = []
         known: dict[str, tuple[Alarm, dict[str, Value]]] = {}
+        # By asset: the numbers of an asset's alarms then differ in their last three digits.
+        by_asset = sorted(chosen, key=lambda alarm: alarm.asset)
+        numbers = {alarm.id: number for number, alarm in enumerate(by_asset)}
         for alarm in chosen:
-            number = of_asset[alarm.asset]
-            if number >= MOST_OF_AN_ASSET:
+            of_asset[alarm.asset] += 1
+            if of_asset[alarm.asset] > MOST_OF_AN_ASSET:
                 continue
-            of_asset[alarm.asset] = number + 1
             before = self._known.get(alarm.id)
             # The engine shows a changed alarm as another object.
             columns = before[1] if before and before[0] is alarm else columns_of(alarm)
             known[alarm.id] = alarm, columns
             rows.append(
-                Reading(ALARM_ACTIVE, alarm.asset, at_ms * 1000 + number, at_ms, at_ms, columns)
+                numbered(ALARM_ACTIVE, alarm.asset, columns, at_ms=at_ms, number=numbers[alarm.id])
             )
         self._known = known
         return rows

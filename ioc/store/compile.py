@@ -81,17 +81,18 @@ def influxql(
             for text, column in zip(selected, query.columns, strict=True)
         ]
         tags += [tag for tag in board.columns if tag not in tags]
-    selected += [f'"{tag}"::tag' for tag in tags]
+    selected += [_influx_tag(tag, measurement) for tag in tags]
     conditions = [f"time >= {query.start_ms}ms", f"time < {query.stop_ms}ms"]
     if board is not None:
-        conditions = [board.times, *_matches(board.tags)]
+        conditions = [board.times, *_matches(board.tags, measurement)]
     if only is not None:
-        conditions = [f"time = {only.time_us}u"]
+        # Times are in ns there.
+        conditions = [f"time >= {only.time_us}u", f"time < {only.time_us + 1}u"]
         conditions += [
             f'"{tag}"::tag = {influx_text(value)}'
             for tag, value in zip(query.group_by, only.tags, strict=True)
         ]
-    conditions += _chosen(query)
+    conditions += _chosen(query, measurement)
     source = f'"{measurement.name}"'
     if board is not None and board.suffix:
         source = f"/^{measurement.name}{board.suffix}$/"
@@ -127,28 +128,16 @@ def influxql_worst(
     selected = [
         f'{function}("{first.metric}"::field, "asset"::tag, {count}) AS "{first.label}"',
         *(f'"{column.metric}"::field AS "{column.label}"' for column in others),
-        *(f'"{tag}"::tag' for tag in board.columns if tag != "asset"),
+        *(_influx_tag(tag, measurement) for tag in board.columns if tag != "asset"),
     ]
-    conditions = [board.times, *_matches(board.tags), *_chosen(query)]
+    conditions = [
+        board.times,
+        *_matches(board.tags, measurement),
+        *_chosen(query, measurement),
+    ]
     return (
         f'SELECT {", ".join(selected)} FROM "{measurement.name}" WHERE {" AND ".join(conditions)}'
     )
-
-
-def influxql_most(query: Query, measurement: Measurement, *, board: Board, count: int) -> str:
-    """The ``count`` groups with the greatest aggregate over the board's time, the greatest first.
-
-    The query has one aggregate. Columns: time, the aggregate, the tags of ``group_by``. InfluxDB
-    chooses: a board gets so many rows, whatever the number of groups.
-    """
-    (column,) = query.columns
-    tags = ", ".join(f'"{tag}"' for tag in query.group_by)
-    conditions = [board.times, *_matches(board.tags), *_chosen(query)]
-    each = (
-        f'SELECT {_influx_column(column)} AS "{column.label}" FROM "{measurement.name}" '
-        f"WHERE {' AND '.join(conditions)} GROUP BY {tags}"
-    )
-    return f'SELECT top("{column.label}", {count}) AS "{column.label}", {tags} FROM ({each})'
 
 
 def influxql_tag_values(
@@ -156,15 +145,16 @@ def influxql_tag_values(
 ) -> str:
     """All values that a tag ever had, where other tags match patterns: for a board's variable."""
     text = f'SHOW TAG VALUES FROM "{measurement.name}" WITH KEY = "{tag}"'
-    conditions = _matches(tags or {})
+    conditions = _matches(tags or {}, measurement)
     return f"{text} WHERE {' AND '.join(conditions)}" if conditions else text
 
 
-def _chosen(query: Query) -> list[str]:
+def _chosen(query: Query, measurement: Measurement) -> list[str]:
     """The conditions of ``where`` and ``fields``."""
     conditions = []
     for tag, values in query.where.items():
-        any_of = " OR ".join(f'"{tag}"::tag = {influx_text(tag_text(value))}' for value in values)
+        name = _influx_tag(tag, measurement)
+        any_of = " OR ".join(f"{name} = {influx_text(tag_text(value))}" for value in values)
         conditions.append(f"({any_of})")
     for name, wanted in query.fields.items():
         any_of = " OR ".join(f'"{name}"::field = {_influx_value(value)}' for value in wanted)
@@ -172,8 +162,12 @@ def _chosen(query: Query) -> list[str]:
     return conditions
 
 
-def _matches(tags: Mapping[str, str]) -> list[str]:
-    return [f'"{tag}"::tag =~ /{pattern}/' for tag, pattern in tags.items()]
+def _matches(tags: Mapping[str, str], measurement: Measurement) -> list[str]:
+    return [f"{_influx_tag(tag, measurement)} =~ /{pattern}/" for tag, pattern in tags.items()]
+
+
+def _influx_tag(tag: str, measurement: Measurement) -> str:
+    return f'"{tag}"::{"field" if tag in measurement.as_fields else "tag"}'
 
 
 def influxql_position(journal_uuid: str) -> str:
@@ -301,7 +295,10 @@ def _sql_column(column: Column, measurement: Measurement) -> str:
     if column.aggregate in _SQL_AGGREGATES:
         return f"{_SQL_AGGREGATES[column.aggregate]}({metric})"
     is_first = column.aggregate == "first"
-    best_time = "-epoch_us(time)" if is_first else "epoch_us(time)"
+    time_ns = "epoch_us(time) * 1000"
+    if measurement.as_fields:  # as InfluxDB has it: ``more_ns``
+        time_ns = f"({time_ns} + coalesce(seq, 0) // 1000 % 1000)"
+    best_time = f"-{time_ns}" if is_first else time_ns
     falling = is_first and measurement.type_of(column.metric) == "bool"
     best_value = f"NOT {metric}" if falling else metric
     return (

@@ -1,16 +1,16 @@
 """Series that the service works out itself, beside the readings and the measures.
 
-- ``alarm``: one row for each transition of an alarm, under its time; its µs are made unique by the
-  transition's id.
-- ``alarm_active``: the alarms that stand, all under one time, every 10 s (in its first millisecond:
-  alarms of one asset are told apart by the µs). Who asks for one window of 10 s gets each of them
-  once.
+- ``alarm``: one row for each transition of an alarm, under its time and its id (``numbered``).
+- ``alarm_active``: the alarms that stand, all under one time, every 10 s, numbered. Who asks for
+  one window of 10 s gets each of them once.
 - ``asset_state``: every asset with its state and place, all under one time, every minute. Who asks
   for one window of a minute gets each of them once: a map or a table is one frame.
 
-They carry the tags of their asset, and its kind. Text columns are typed "enum", as the stores know
-texts. What follows from the asset or from other columns is not journalled: ``completed`` adds it
-when a row is stored.
+They carry the tags of their asset, and its kind. Alarms are asked for by time, whatever their
+asset: a series for each asset would make such a question as costly as there are assets, so InfluxDB
+keeps most of their tags as fields (``TAGS_AS_FIELDS``). Text columns are typed "enum", as the
+stores know texts. What follows from the asset or from other columns is not journalled:
+``completed`` adds it when a row is stored.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ ASSET_STATE = "asset_state"
 
 ALARM_ACTIVE_EVERY_MS = 10_000
 ASSET_STATE_EVERY_MS = 60_000
+
+# Measurements whose rows are in few series, told apart by their number.
+NUMBERED = frozenset({ALARM, ALARM_ACTIVE})
+TAGS_AS_FIELDS = ("commune", "site", "asset", "operator")
 
 _OF_AN_ALARM: Mapping[str, MetricType] = {
     "alarm": "enum",
@@ -85,6 +89,24 @@ SEVERITY_RANK: Mapping[str, int] = MappingProxyType(
 STATE_CODE: Mapping[str, int] = MappingProxyType(
     {"not_seen": 0, "up": 1, "degraded": 2, "down": 3, "silent": 4}
 )
+
+
+def numbered(
+    kind: str, asset: str, columns: dict[str, Value], *, at_ms: int, number: int
+) -> Reading:
+    """A row of a measurement whose rows are told apart by a number, within their millisecond.
+
+    ``number`` is the row's ``seq``; its last three digits are the µs of the storage time. A store
+    whose series hold more than one asset takes three more digits as the ns (``more_ns``).
+    """
+    return Reading(
+        kind, asset, at_ms * 1000 + number % 1000, at_ms, at_ms, columns, boot=None, seq=number
+    )
+
+
+def more_ns(number: int) -> int:
+    """What tells a numbered row from others in its µs: a million in a millisecond, in all."""
+    return number // 1000 % 1000
 
 
 def completed(row: Reading, asset: Asset, sites: Mapping[str, Site]) -> Reading:

@@ -335,9 +335,10 @@ class DuckDBStore:
             "series": np.array(series, dtype=np.int32),
             "ts": np.array([r.ts_ms for r in readings], dtype=np.int64),
         }
-        if any(r.boot is not None for r in readings):
-            columns["boot"] = _column([r.boot for r in readings], "int")
-            columns["seq"] = _column([r.seq for r in readings], "int")
+        for name in ("boot", "seq"):
+            numbers = [getattr(r, name) for r in readings]
+            if any(number is not None for number in numbers):
+                columns[name] = _column(numbers, "int")
         values = [r.values for r in readings]
         present = set().union(*values)
         for name, kind_of_value in measurement.columns.items():

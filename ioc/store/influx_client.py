@@ -92,14 +92,14 @@ class InfluxClient:
         await self._client.close()  # type: ignore[no-untyped-call]  # theirs has no types
 
     async def post(self, lines: bytes) -> None:
-        """Write lines, whose times are µs. Raises ``RefusedError`` or ``StoreUnavailableError``."""
+        """Write lines, whose times are ns. Raises ``RefusedError`` or ``StoreUnavailableError``."""
         try:
             # The client's own gzip is of level 9, which takes as long as all else together.
             await self._writes.post_write_async(
                 org=self._settings.org,
                 bucket=self._settings.database,
                 body=gzip.compress(lines, 1),
-                precision=WritePrecision.US,
+                precision=WritePrecision.NS,
                 content_encoding="gzip",
                 content_type="text/plain; charset=utf-8",
             )

@@ -121,7 +121,7 @@ def _lines(
         ]
         if fields:
             tags = ((tag, tag_text(value)) for tag, value in series.tags.items())
-            lines.append(f"{head(target, tags)} {','.join(fields)} {begin_ms * 1000}")
+            lines.append(f"{head(target, tags)} {','.join(fields)} {begin_ms * 1_000_000}")
     return "\n".join(lines).encode()
 
 

@@ -1,8 +1,9 @@
 """InfluxDB, 1.8 or later and 2.x: line protocol in, InfluxQL out.
 
 A measurement per kind with the asset's tags and a field per metric, typed by the catalog, never by
-the value that comes first; ``kpi`` with scope and place as tags and a field per measure;
-``ioc_position`` says how far each journal is stored, written only after the data.
+the value that comes first; alarms with few tags, the others as fields (``Measurement.as_fields``);
+``kpi`` with scope and place as tags and a field per measure; ``ioc_position`` says how far each
+journal is stored, written only after the data.
 
 The database (2.x: bucket) and its retention are made by whoever runs InfluxDB; see
 ``database not found`` in the error for the command.
@@ -29,6 +30,7 @@ from ioc.store.compile import (
     influxql_position,
     tie_tags,
 )
+from ioc.store.derived import more_ns
 from ioc.store.influx_client import CHUNK_ROWS, InfluxClient, InfluxSettings, RefusedError
 from ioc.store.influx_line import FIELD, escaped, head
 from ioc.store.port import RejectedPoint, Row
@@ -42,7 +44,7 @@ WRITE_TIMEOUT_S = 10.0
 QUERY_TIMEOUT_S = 10.0
 EXPIRE_TIMEOUT_S = 120.0
 QUERIES_AT_ONCE = 4
-_HOUR_US = 3_600_000_000
+_HOUR_NS = 3_600_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class InfluxDBStore:
     def __init__(self, settings: InfluxSettings, schema: Schema, clock: Clock) -> None:
         self._schema = schema
         self._clock = clock
-        self._heads: dict[tuple[str, str], tuple[Asset, str]] = {}
+        self._begins: dict[tuple[str, str], tuple[Asset, str]] = {}
         self._positions: dict[str, int] = {}
         self._marks: dict[Mark, int | None] = {}
         self._asking = asyncio.Semaphore(QUERIES_AT_ONCE)
@@ -99,9 +101,9 @@ class InfluxDBStore:
         """Keep a number that only grows. One point for each hour, written over and over: the
         greatest counts, and the series stays short and never grows too old for the database's
         retention."""
-        hour_us = self._clock.now_ms() * 1000 // _HOUR_US * _HOUR_US
+        hour_ns = self._clock.now_ms() * 1_000_000 // _HOUR_NS * _HOUR_NS
         try:
-            await self._client.post(f"{what} {hour_us}".encode())
+            await self._client.post(f"{what} {hour_ns}".encode())
         except RefusedError as error:
             raise StoreUnavailableError(f"{what}: {error.reason}") from error
 
@@ -132,7 +134,8 @@ class InfluxDBStore:
         return []
 
     def _points(self, kind: str, rows: Sequence[Row]) -> Iterator[_Point]:
-        columns = self._schema.kinds[kind].columns
+        measurement = self._schema.kinds[kind]
+        columns = measurement.columns
         for row in rows:
             reading = row.reading
             fields = [f"ts={reading.ts_ms}i"]
@@ -144,17 +147,22 @@ class InfluxDBStore:
                 expected = columns.get(name)
                 if expected is not None:
                     fields.append(f"{name}={FIELD[expected](value)}")
-            line = f"{self._head(kind, row.asset)} {','.join(fields)} {reading.time_us}"
+            time_ns = reading.time_us * 1000
+            if measurement.as_fields and reading.seq is not None:
+                time_ns += more_ns(reading.seq)
+            line = f"{self._begin(measurement, row.asset)}{','.join(fields)} {time_ns}"
             yield _Point(kind, line.encode(), reading)
 
-    def _head(self, kind: str, asset: Asset) -> str:
-        """Measurement and tags of an asset, as a line begins."""
-        known = self._heads.get((kind, asset.id))
+    def _begin(self, measurement: Measurement, asset: Asset) -> str:
+        """Measurement, tags of an asset, and those kept as fields: as a line begins."""
+        known = self._begins.get((measurement.name, asset.id))
         if known is not None and known[0] is asset:
             return known[1]
         # Readings leave the last tag, the kind, to their measurement's name.
-        begin = head(kind, zip(self._schema.kinds[kind].tags, tags_of(asset), strict=False))
-        self._heads[kind, asset.id] = (asset, begin)
+        tags = dict(zip(measurement.tags, tags_of(asset), strict=False))
+        fields = [f"{name}={FIELD['enum'](tags.pop(name))}," for name in measurement.as_fields]
+        begin = f"{head(measurement.name, tags.items())} {''.join(fields)}"
+        self._begins[measurement.name, asset.id] = (asset, begin)
         return begin
 
     async def _send(self, points: Sequence[_Point]) -> list[RejectedPoint]:
@@ -290,7 +298,7 @@ _READ: dict[MetricType, Callable[[Any], Value]] = {
 
 def _kpi_point(measure: Measure) -> _Point:
     tags = (("place", tag_text(measure.place)), ("scope", tag_text(measure.scope)))
-    line = f"{head(KPI, tags)} {measure.name}={float(measure.value)!r} {measure.time_us}"
+    line = f"{head(KPI, tags)} {measure.name}={float(measure.value)!r} {measure.time_us}000"
     return _Point(KPI, line.encode(), measure)
 
 

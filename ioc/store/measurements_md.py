@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ioc.catalog.model import Catalog, Metric, load_catalog
 from ioc.ingest.decode import MAX_AGE_S, MAX_AHEAD_S
+from ioc.store.derived import NUMBERED, TAGS_AS_FIELDS
 from ioc.store.described import COLUMNS, MEASURES
 from ioc.store.roll_up import Retention
 from ioc.store.schema import ASSET_TAGS, KPI_TAGS, Schema
@@ -35,11 +36,11 @@ _TAGS = {
 }
 _TYPES = {"float": "float", "int": "int", "bool": "bool", "enum": "text"}
 _DERIVED = {
-    "alarm": "Each transition of an alarm, once, under its time. Two transitions of one asset in "
-    "one millisecond are told apart by the µs.",
+    "alarm": "Each transition of an alarm, once, under its time; `seq` is the transition's number, "
+    "and tells it apart from others of that millisecond.",
     "alarm_active": "The alarms that stand, all under one time, every 10 s (in its first "
-    "millisecond: alarms of one asset are told apart by the µs). A half-open window of 10 s holds "
-    "each of them once. At most 2,000: those that are not suppressed first, then by severity.",
+    "millisecond: `seq` tells them apart). A half-open window of 10 s holds each of them once. At "
+    "most 2,000: those that are not suppressed first, then by severity.",
     "asset_state": "Every asset, all under one time, every minute. A half-open window of a minute "
     "holds each of them once: a map or a table is one question.",
 }
@@ -221,7 +222,9 @@ def _tags() -> Iterator[str]:
     yield from _table(("tag", "what"), ((f"`{tag}`", what) for tag, what in _TAGS.items()))
     yield _prose(
         f"Kinds have {_names(ASSET_TAGS)}; alarms and states have these and `kind`; "
-        f"`kpi` has {_names(KPI_TAGS)}."
+        f"`kpi` has {_names(KPI_TAGS)}. In InfluxDB {_names(sorted(NUMBERED))} are in few series, "
+        f"with {_names(TAGS_AS_FIELDS)} as fields. Choose rows by them as by tags; `GROUP BY` and "
+        "`SHOW TAG VALUES` do not know them."
     )
 
 

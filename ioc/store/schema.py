@@ -7,13 +7,13 @@ Every store is typed by the catalog alone, never by the first value that happens
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ioc.catalog.model import Catalog, MetricType
 from ioc.errors import ConfigError, QueryError
 from ioc.inventory import Asset
-from ioc.store.derived import ALARM, DERIVED
+from ioc.store.derived import ALARM, DERIVED, NUMBERED, TAGS_AS_FIELDS
 from ioc.store.query import Query
 from ioc.store.tiers import MEAN_DECIMALS, PREFIXES, TIERS, Kept, rolled_columns, rolled_name
 
@@ -51,7 +51,8 @@ class Measurement:
 
     ``columns`` gives every metric its type. The ``kpi`` measurement has no catalog: it is ``open``,
     any well-formed name is a float there, and one that was never written has no rows. ``rolled``
-    are roll-ups.
+    are roll-ups. ``as_fields`` are those of the tags that InfluxDB keeps as fields, so that rows of
+    all assets are in few series: on no store can one group by them.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Measurement:
     columns: Mapping[str, MetricType]
     open: bool = False
     rolled: bool = False
+    as_fields: tuple[str, ...] = ()
 
     def type_of(self, metric: str) -> MetricType | None:
         """The type of a metric; None when there is none of that name."""
@@ -88,7 +90,10 @@ class Schema:
         }
         for name, columns in DERIVED.items():
             self.kinds[name] = Measurement(
-                name=name, tags=DERIVED_TAGS, columns={**OWN_COLUMNS, **columns}
+                name=name,
+                tags=DERIVED_TAGS,
+                columns={**OWN_COLUMNS, **columns},
+                as_fields=TAGS_AS_FIELDS if name in NUMBERED else (),
             )
         self.kpi = Measurement(name=KPI, tags=KPI_TAGS, columns={}, open=True)
         # What has roll-ups, and the metrics that go into them. Of ``kpi`` that is all it holds.
@@ -134,14 +139,9 @@ class Schema:
             )
         _check_columns(query, measurement)
         _check_fields(query, measurement)
-        for field, tags in (("where", tuple(query.where)), ("group_by", query.group_by)):
-            for tag in tags:
-                if tag not in measurement.tags:
-                    expected = ", ".join(measurement.tags)
-                    raise QueryError(
-                        f"{field}: {measurement.name} has no tag {tag!r}, expected one of "
-                        f"{expected}"
-                    )
+        groups = tuple(tag for tag in measurement.tags if tag not in measurement.as_fields)
+        _check_tags("where", query.where, measurement, measurement.tags)
+        _check_tags("group_by", query.group_by, measurement, groups)
         if len(set(query.group_by)) != len(query.group_by):
             raise QueryError("group_by: a tag is given twice")
         return measurement
@@ -175,6 +175,17 @@ def _check_columns(query: Query, measurement: Measurement) -> None:
             raise QueryError(
                 f"columns: {column.aggregate} of {column.metric!r}: it is {kind_of_value}, "
                 f"which has {expected}"
+            )
+
+
+def _check_tags(
+    field: str, tags: Iterable[str], measurement: Measurement, known: tuple[str, ...]
+) -> None:
+    for tag in tags:
+        if tag not in known:
+            has_no = "has no tag" if tag not in measurement.tags else "is not grouped by"
+            raise QueryError(
+                f"{field}: {measurement.name} {has_no} {tag!r}, expected one of {', '.join(known)}"
             )
 
 

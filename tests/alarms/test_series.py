@@ -456,13 +456,12 @@ async def test_after_an_outage_of_the_store_nothing_is_missing(
                     ],
                     "start_ms": START_MS,
                     "stop_ms": START_MS + 1000,
-                    "group_by": ["asset"],
                     "limit": 1000,
                 }
             )
         )
         expected = sorted(
-            (row.asset, row.time_us, row.values["alarm"], row.values["transition"], 1)
+            (row.time_us, row.values["alarm"], row.values["transition"], 1)
             for row in await all_rows(state)
         )
         assert sorted(tuple(row) for row in answer.rows) == expected

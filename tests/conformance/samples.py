@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -10,6 +11,7 @@ from ioc.catalog import Catalog, Domain
 from ioc.inventory import Asset
 from ioc.journal.records import Measure, Reading, Value
 from ioc.store import Answer, Query, Row, Store
+from ioc.store.derived import NUMBERED
 
 # A whole day of 2026, so that buckets of an hour begin where they look to.
 T0_MS = 1_767_225_600_000
@@ -92,7 +94,9 @@ def derived(at_ms: float, measurement: str, of: Asset | str = "A1", **values: Va
     """A row that the service worked out about an asset, ``at_ms`` after ``T0_MS``."""
     of = asset(of) if isinstance(of, str) else of
     made = row(at_ms, of, boot=None, seq=None, **values)
-    return Row(reading=msgspec.structs.replace(made.reading, kind=measurement), asset=of)
+    # Of one time, rows of different assets have different numbers.
+    seq = crc32(of.id.encode()) % 1000 * 1000 if measurement in NUMBERED else None
+    return Row(reading=msgspec.structs.replace(made.reading, kind=measurement, seq=seq), asset=of)
 
 
 def measure(at_ms: float, name: str, value: float, scope: str, place: str) -> Measure:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from ioc.errors import QueryError
-from ioc.store import Store
+from ioc.store import Row, Store
+from ioc.store.derived import numbered
+from ioc.store.query import Tag
 from tests.conformance.samples import (
     T0_MS,
     ask,
@@ -253,6 +255,27 @@ async def test_fields_keep_the_rows_that_have_one_of_the_values(store: Store) ->
     assert await ranks(severity=("x' OR ''='",)) == []
 
 
+async def test_alarms_of_one_millisecond_are_told_apart_by_their_numbers(store: Store) -> None:
+    """A whole province may go silent in one tick: no row takes the place of another."""
+    assets = [asset(f"A{n}", operator=("", "vnpt")[n % 2]) for n in range(3_000)]
+    rows = [
+        Row(
+            reading=numbered("alarm", one.id, {"severity_rank": n}, at_ms=T0_MS, number=7_000 + n),
+            asset=one,
+        )
+        for n, one in enumerate(assets)
+    ]
+    await put(store, *rows, position=1)
+    found = await store.query(ask("count severity_rank", measurement="alarm", group_by=("kind",)))
+    assert at(found, time_column=1) == [("mast", 0, 3_000)]
+    one = ask("severity_rank", "seq", measurement="alarm", where={"asset": ("A2345",)})
+    (row,) = (await store.query(one)).rows
+    assert row[1:] == (2345, 9345)
+    where: dict[Tag, tuple[str, ...]] = {"operator": ("vnpt",), "asset": ("A1", "A2", "A3")}
+    some = await store.query(ask("severity_rank", measurement="alarm", where=where))
+    assert [row[1] for row in some.rows] == [1, 3]
+
+
 async def test_nothing_stored_is_an_empty_answer(store: Store) -> None:
     for query in (
         ask("volt"),
@@ -279,6 +302,10 @@ async def test_nothing_stored_is_an_empty_answer(store: Store) -> None:
         (ask("bts_up", measurement="kpi", group_by=("asset",)), "kpi has no tag 'asset'"),
         (ask("volt", group_by=("asset", "asset")), "given twice"),
         (ask("volt", group_by=("kind",)), "group_by: mast has no tag 'kind'"),
+        (
+            ask("severity", measurement="alarm", group_by=("asset",)),
+            "group_by: alarm is not grouped by 'asset', expected one of province, kind",
+        ),
         (ask("volt", fields={"volt": ("1",)}), "fields: mast has no bool or text 'volt'"),
         (ask("severity", measurement="alarm", fields={"x": (True,)}), "no bool or text 'x'"),
         (ask("volt", fields={"mains_ok": ("yes",)}), "fields: mains_ok is bool, 'yes' is not"),

@@ -57,7 +57,7 @@ class Lived:
     def in_trouble(self) -> set[str]:
         """Assets with an alarm at the end of the day."""
         series = self.server.ask(
-            f'SELECT "alarm", "asset"::tag FROM "alarm_active" '
+            f'SELECT "alarm", "asset"::field FROM "alarm_active" '
             f"WHERE time > {self.day.stop_ms - 30_000}ms"
         )
         return {row[-1] for one in series for row in one["values"]}

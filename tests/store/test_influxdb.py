@@ -13,7 +13,7 @@ from ioc.store.influx_client import InfluxSettings
 from ioc.store.influxdb import InfluxDBStore
 from ioc.store.query import MAX_MS
 from ioc.store.schema import Schema
-from tests.conformance.samples import JOURNAL, T0_MS, ask, at, make_catalog, put, row
+from tests.conformance.samples import JOURNAL, T0_MS, ask, at, derived, make_catalog, put, row
 from tests.servers import free_port
 from tests.servers_influx import Influxd, start_influxd
 
@@ -103,6 +103,22 @@ async def test_points_older_than_the_retention_are_refused_with_its_words(
     assert [r.point for r in rejected] == [r.reading for r in rows]
     assert all("retention policy" in r.reason for r in rejected)
     await store.close()
+
+
+async def test_alarms_are_in_few_series_however_many_assets_have_them(influxd: Influxd) -> None:
+    """What is asked by time must not cost more where there are more assets."""
+    store = store_at(influxd)
+    rows = [
+        derived(n, measurement, f"N{n}", severity="major")
+        for measurement in ("alarm", "alarm_active", "asset_state")
+        for n in range(50)
+    ]
+    await put(store, *rows, position=1)
+    await store.close()
+    few = 'SHOW SERIES FROM "alarm", "alarm_active"'
+    assert len([row for one in influxd.ask(few) for row in one["values"]]) == 2
+    (states,) = influxd.ask('SHOW SERIES FROM "asset_state"')
+    assert len(states["values"]) == 50
 
 
 async def test_all_of_time_is_a_question_too(influxd: Influxd) -> None:
