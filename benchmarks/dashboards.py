@@ -35,9 +35,18 @@ from ioc.inventory.targets import MeasureName
 from ioc.journal.records import Measure, Reading, Value
 from ioc.store import Row, Store, open_store
 from ioc.store.compile import Board, influxql
-from ioc.store.derived import ALARM, ALARM_ACTIVE, ASSET_STATE, DERIVED, SEVERITY_RANK, STATE_CODE
+from ioc.store.derived import (
+    ALARM,
+    ALARM_ACTIVE,
+    ASSET_STATE,
+    DERIVED,
+    SEVERITY_RANK,
+    STATE_CODE,
+    numbered,
+)
 from ioc.store.query import Column, Query
-from ioc.store.schema import Schema
+from ioc.store.schema import KPI, Schema
+from ioc.store.tiers import BUCKET_MS, TIERS
 from simulators.world import build_world
 from tests.dashboards.fill_in import Times, asked, chosen, fill_in
 from tests.dashboards.fill_in import Value as Chosen
@@ -130,11 +139,13 @@ class Filler:
             refused = await store.write([], measures, journal_uuid=JOURNAL, position=position)
             assert not refused, refused[0].reason
         sys.stderr.write("\n")
+        for tier in TIERS:
+            for begin_ms in range(self._start_ms, self._stop_ms, BUCKET_MS[tier]):
+                at_ms = begin_ms // BUCKET_MS[tier] * BUCKET_MS[tier]
+                await store.roll_up(KPI, tier, begin_ms=at_ms)
 
-    def _row(
-        self, asset: Asset, kind: str, at_ms: int, values: dict[str, Value], *, us: int = 0
-    ) -> Row:
-        reading = Reading(kind, asset.id, at_ms * 1000 + us, at_ms, at_ms + 5, values)
+    def _row(self, asset: Asset, kind: str, at_ms: int, values: dict[str, Value]) -> Row:
+        reading = Reading(kind, asset.id, at_ms * 1000, at_ms, at_ms + 5, values)
         return Row(reading=reading, asset=asset)
 
     def _readings(self, interval_s: int) -> Iterator[Row]:
@@ -190,7 +201,8 @@ class Filler:
             for number, asset in enumerate(standing):
                 values = self._alarm(number, list(DERIVED[ALARM_ACTIVE]))
                 values |= {"age_s": 600, "lat": asset.lat, "lon": asset.lon}
-                yield self._row(asset, ALARM_ACTIVE, at_ms, values)
+                reading = numbered(ALARM_ACTIVE, asset.id, values, at_ms=at_ms, number=number)
+                yield Row(reading=reading, asset=asset)
 
     def _transitions(self) -> Iterator[Row]:
         step_ms = (self._stop_ms - self._start_ms) // (2 * RAISED)
@@ -203,7 +215,8 @@ class Filler:
                 "duration_s": 60.0,
             }
             at_ms = self._start_ms + number * step_ms
-            yield self._row(asset, ALARM, at_ms, values, us=number % 1000)
+            reading = numbered(ALARM, asset.id, values, at_ms=at_ms, number=number)
+            yield Row(reading=reading, asset=asset)
 
     def _measures(self) -> Iterator[list[Measure]]:
         names = get_args(MeasureName)

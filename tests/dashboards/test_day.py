@@ -1,13 +1,15 @@
-"""Every question of every board and alert rule, asked of an hour of the province with faults in it.
+"""Every question of every board and alert rule, asked of a time of the province with faults in it.
 
-The hour is lived through by the service's own stages on a virtual clock and kept in a real influxd:
-see ``day``. The questions are read from the generated files, as Grafana reads them.
+The time is lived through by the service's own stages on a virtual clock and kept in a real influxd:
+see ``day``. The questions are read from the generated files, as Grafana reads them. An hour takes
+half a minute; IOC_DAY_HOURS=24 makes it a day.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,26 +28,27 @@ from tests.servers_influx import Influxd, start_influxd
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 GRAFANA = Path(__file__).parents[2] / "dashboards" / "grafana"
 BOARDS = sorted((GRAFANA / "boards" / "en").glob("*.json"))
-HOURS = 1.0
+HOURS = float(os.environ.get("IOC_DAY_HOURS", "1"))
 # What only the stages that the day leaves out could tell of.
 NOT_LIVED = ("Open screens",)
 START_MS = 1_767_225_600_000  # 2026-01-01 00:00 UTC
 
 
 def troubles(province: Province) -> Iterator[Trouble]:
-    """A cut that isolates stations, and again just before the hour ends; mains, cooling, a
-    door and a bent fibre in between."""
+    """A cut that isolates stations, and again just before the end; mains, cooling, a door and a
+    bent fibre in between."""
+    end_s = HOURS * 3600
     cut = demo_incident(province)[0].asset
     stations = [s for s in province.stations.table.index if s not in province.real]
     span = next(s for s in province.spans.table.index if s != cut)
-    yield Trouble(at_s=450, for_s=1800, fault="span-cut", asset=cut)
-    yield Trouble(at_s=900, for_s=3600, fault="mains-failure", asset=stations[0])
-    yield Trouble(at_s=1200, for_s=5400, fault="cooling-failure", asset="DC-PR")
-    yield Trouble(at_s=1800, for_s=600, fault="door-open", asset=stations[1])
-    yield Trouble(at_s=2250, for_s=7200, fault="span-bend", asset=span)
-    yield Trouble(at_s=2550, for_s=900, fault="flapping-link", asset=span)
-    yield Trouble(at_s=3300, for_s=3600, fault="span-cut", asset=cut)
-    yield Trouble(at_s=3400, for_s=3600, fault="door-open", asset=stations[2])
+    yield Trouble(at_s=0.125 * end_s, for_s=1800, fault="span-cut", asset=cut)
+    yield Trouble(at_s=0.25 * end_s, for_s=3600, fault="mains-failure", asset=stations[0])
+    yield Trouble(at_s=0.33 * end_s, for_s=5400, fault="cooling-failure", asset="DC-PR")
+    yield Trouble(at_s=0.5 * end_s, for_s=600, fault="door-open", asset=stations[1])
+    yield Trouble(at_s=0.625 * end_s, for_s=7200, fault="span-bend", asset=span)
+    yield Trouble(at_s=0.7 * end_s, for_s=900, fault="flapping-link", asset=span)
+    yield Trouble(at_s=end_s - 300, for_s=3600, fault="span-cut", asset=cut)
+    yield Trouble(at_s=end_s - 200, for_s=3600, fault="door-open", asset=stations[2])
 
 
 @dataclass(frozen=True)
