@@ -18,7 +18,7 @@ from ioc.alarms.model import Alarm, AssetState, Severity, Transition
 from ioc.alarms.root_cause import RootCause, RootCauseState
 from ioc.alarms.rules import Found, KindRules, RulesState, Shape
 from ioc.alarms.table import KindTable, Tables, TableState
-from ioc.alarms.words import filled
+from ioc.alarms.words import device_words, filled
 from ioc.catalog.model import Catalog
 from ioc.errors import CommandError
 from ioc.inventory import Asset, Inventory
@@ -254,7 +254,7 @@ class Engine:
             self._device_raised(asset, item, at_ms)
 
     def _device_raised(self, asset: Asset, item: DeviceAlarm, at_ms: int) -> None:
-        severity = _severity(item)
+        severity, words = _severity(item), device_words(item)
         self._device_cleared.pop((item.asset, item.alarm_id), None)
         self._rise(
             Alarm(
@@ -267,8 +267,8 @@ class Engine:
                 severity=severity,
                 event_type=item.event_type,
                 probable_cause=item.probable_cause,
-                text_vi=item.text_vi or item.text or item.probable_cause,
-                text_en=item.text or item.probable_cause,
+                text_vi=words.vi,
+                text_en=words.en,
                 object=item.object,
                 external_id=item.alarm_id,
                 raised_ms=at_ms,
@@ -282,9 +282,8 @@ class Engine:
     def _device_changed(self, standing: Standing, item: DeviceAlarm, at_ms: int) -> None:
         standing.heard_ms = at_ms
         alarm, severity = standing.alarm, _severity(item)
-        text = item.text or item.probable_cause
-        text_vi = item.text_vi or text
-        said = (severity, item.object, text, text_vi)
+        words = device_words(item)
+        said = (severity, item.object, words.en, words.vi)
         if (alarm.severity, alarm.object, alarm.text_en, alarm.text_vi) == said:
             return
         standing.effect = _device_effect(severity, item.object)
@@ -293,8 +292,8 @@ class Engine:
             at_ms=at_ms,
             severity=severity,
             object=item.object,
-            text_vi=text_vi,
-            text_en=text,
+            text_vi=words.vi,
+            text_en=words.en,
         )
         self.changed_assets.add(alarm.asset)
 

@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import math
 
+from ioc.catalog.cause_words import CAUSE_VI
 from ioc.catalog.model import Equals, Flapping, Metric, NoData, Rate, Rule
+from ioc.journal.records import DeviceAlarm
 from ioc.text import Language, Text
 
 # Units as people write them, where the catalog's word is another.
 _SHOWN = {"1": "", "us": "µs"}
 _YES_NO = {"vi": ("không", "có"), "en": ("no", "yes")}
+
+
+def device_words(item: DeviceAlarm) -> Text:
+    """What the equipment said. Where it has no Vietnamese: its probable cause in Vietnamese, and
+    its own words after that, which its manual is searched for."""
+    own = item.text or item.probable_cause
+    cause = CAUSE_VI.get(item.probable_cause)
+    vi = item.text_vi
+    if not vi and cause:
+        vi = f"{cause} ({item.text})" if item.text else cause
+    return Text(vi=(vi or own)[:500], en=own[:500])
 
 
 def filled(

@@ -41,7 +41,7 @@ class Reading(msgspec.Struct, array_like=True, frozen=True, tag="r", gc=False):
 class DeviceAlarm(msgspec.Struct, array_like=True, frozen=True, tag="a", gc=False):
     """An alarm that the equipment itself reported, or a watch from outside.
 
-    ``text_vi`` is ``text`` in Vietnamese, where whoever reports has both; "" means the same.
+    ``text_vi`` is ``text`` in Vietnamese, where whoever reports has both; "" where it has not.
     """
 
     kind: str

@@ -29,7 +29,11 @@ def test_a_device_alarm_enters_the_same_lifecycle(it: Drill) -> None:
     raised = it.device("raised", object="cell-2", probable_cause="antennaFailure")
     assert told(raised) == RAISED
     alarm = raised[0].alarm
-    assert (alarm.object, alarm.external_id, alarm.text_vi) == ("cell-2", "x", "broken")
+    assert (alarm.object, alarm.external_id, alarm.text_vi) == (
+        "cell-2",
+        "x",
+        "Hỏng ăng-ten (broken)",
+    )
     assert it.engine.state_of("K1") == "degraded"
     it.now_ms += 1000
     changed = it.device("changed", severity="critical")

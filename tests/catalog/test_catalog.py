@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ioc.catalog import Catalog, Flapping, Kind, NoData, Rule, Threshold, load_catalog
+from ioc.catalog.cause_words import CAUSE_VI
 from ioc.catalog.causes import PROBABLE_CAUSES
 from ioc.errors import FileError
 from ioc.text import Text
@@ -254,3 +255,8 @@ def test_a_kind_or_rule_in_two_files(tmp_path: Path) -> None:
 
 def places(words: str) -> set[str]:
     return set(re.findall(r"\{\w+\}", words))
+
+
+def test_causes_in_vietnamese_are_registered_ones() -> None:
+    assert CAUSE_VI.keys() <= PROBABLE_CAUSES.keys()
+    assert all(words and len(words) <= 60 for words in CAUSE_VI.values())

@@ -41,11 +41,11 @@ def troubles(province: Province) -> Iterator[Trouble]:
     cut = demo_incident(province)[0].asset
     stations = [s for s in province.stations.table.index if s not in province.real]
     span = next(s for s in province.spans.table.index if s != cut)
-    yield Trouble(at_s=0.125 * end_s, for_s=1800, fault="span-cut", asset=cut)
-    yield Trouble(at_s=0.25 * end_s, for_s=3600, fault="mains-failure", asset=stations[0])
-    yield Trouble(at_s=0.33 * end_s, for_s=5400, fault="cooling-failure", asset="DC-PR")
+    yield Trouble(at_s=0.125 * end_s, for_s=0.5 * end_s, fault="span-cut", asset=cut)
+    yield Trouble(at_s=0.25 * end_s, for_s=end_s, fault="mains-failure", asset=stations[0])
+    yield Trouble(at_s=0.33 * end_s, for_s=end_s, fault="cooling-failure", asset="DC-PR")
     yield Trouble(at_s=0.5 * end_s, for_s=600, fault="door-open", asset=stations[1])
-    yield Trouble(at_s=0.625 * end_s, for_s=7200, fault="span-bend", asset=span)
+    yield Trouble(at_s=0.625 * end_s, for_s=end_s, fault="span-bend", asset=span)
     yield Trouble(at_s=0.7 * end_s, for_s=900, fault="flapping-link", asset=span)
     yield Trouble(at_s=end_s - 300, for_s=3600, fault="span-cut", asset=cut)
     yield Trouble(at_s=end_s - 200, for_s=3600, fault="door-open", asset=stations[2])
