@@ -35,15 +35,15 @@ START_MS = 1_767_225_600_000  # 2026-01-01 00:00 UTC
 
 
 def troubles(province: Province) -> Iterator[Trouble]:
-    """A cut that isolates stations, and again just before the end; mains, cooling, a door and a
-    bent fibre in between."""
+    """A cut that isolates stations, and again just before the end; a door, a bent fibre and a link
+    that flaps in between; mains and cooling in the last hour, so that they stand at the end."""
     end_s = HOURS * 3600
     cut = demo_incident(province)[0].asset
     stations = [s for s in province.stations.table.index if s not in province.real]
     span = next(s for s in province.spans.table.index if s != cut)
     yield Trouble(at_s=0.125 * end_s, for_s=0.5 * end_s, fault="span-cut", asset=cut)
-    yield Trouble(at_s=0.25 * end_s, for_s=end_s, fault="mains-failure", asset=stations[0])
-    yield Trouble(at_s=0.33 * end_s, for_s=end_s, fault="cooling-failure", asset="DC-PR")
+    yield Trouble(at_s=end_s - 2700, for_s=3600, fault="mains-failure", asset=stations[0])
+    yield Trouble(at_s=end_s - 2400, for_s=3600, fault="cooling-failure", asset="DC-PR")
     yield Trouble(at_s=0.5 * end_s, for_s=600, fault="door-open", asset=stations[1])
     yield Trouble(at_s=0.625 * end_s, for_s=end_s, fault="span-bend", asset=span)
     yield Trouble(at_s=0.7 * end_s, for_s=900, fault="flapping-link", asset=span)
