@@ -19,7 +19,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("up", "ioc.commands.up", "A whole province on this machine: broker, service, simulators."),
     ("serve", "ioc.commands.serve", "The service alone, against a broker and stores of your own."),
     ("simulate", "ioc.commands.simulate", "Simulated equipment, and faults in it on demand."),
-    ("inventory", "ioc.commands.inventory", "What exists: show, add, retire, export."),
+    ("inventory", "ioc.commands.inventory", "What exists: show, add, retire, import, export."),
     ("rules", "ioc.commands.rules", "When a reading is an alarm: list, show, check."),
     ("webhook", "ioc.commands.webhook", "Receive signed webhooks, make keys, send a test."),
     ("grafana", "ioc.commands.grafana", "Boards and alerting in a Grafana that runs elsewhere."),

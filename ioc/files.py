@@ -1,10 +1,11 @@
-"""YAML files that people write, read into pydantic models.
+"""Files that people and the service write: YAML read into pydantic models, and whole writes.
 
 A fault is reported as ``file:line: field: what was found, what was expected``, all faults at once.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,6 +50,17 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
             for fault in error.errors(include_url=False)
         ]
         raise FileError(faults) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one step, on disk when this returns: a reader sees the old content or the
+    new, never half. Raises ``OSError``."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
 
 
 def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import unicodedata
 from collections.abc import Collection
 from typing import Literal
 
@@ -39,3 +40,9 @@ class Text(BaseModel):
                 if name is not None and (name not in allowed or form or conversion)
             ]
         return faults
+
+
+def fold(text: str) -> str:
+    """Lower case without diacritics: ``Mất điện`` is found by ``mat dien``."""
+    spread = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
+    return "".join(letter for letter in spread if not unicodedata.combining(letter))

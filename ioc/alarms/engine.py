@@ -355,7 +355,12 @@ class Engine:
                     self._rules[kind].forget(row)
         self._clear_ruleless()
         self._settle()
-        self.inventory.apply(sites=activation.sites, add=activation.add, retire=activation.retire)
+        self.inventory.apply(
+            sites=activation.sites,
+            add=activation.add,
+            retire=activation.retire,
+            drop_sites=activation.drop_sites,
+        )
         self.changed_assets.update(asset.id for asset in activation.add)
         self.changed_assets.update(gone)
         self._take_in_inventory()

@@ -6,7 +6,6 @@ engine has committed.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +18,7 @@ from sqlalchemy.sql import ColumnElement, Select
 from ioc.alarms.model import Alarm, Severity, Transition
 from ioc.errors import QueryError
 from ioc.state import schema
+from ioc.text import fold
 
 MAX_PAGE = 500
 MAX_CHILDREN = 200
@@ -164,12 +164,6 @@ def transitions_after(connection: Connection, after_id: int, limit: int = 256) -
         .limit(limit)
     )
     return [_transition(row) for row in rows]
-
-
-def fold(text: str) -> str:
-    """Lower case without diacritics: ``Mất điện`` is found by ``mat dien``."""
-    spread = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
-    return "".join(letter for letter in spread if not unicodedata.combining(letter))
 
 
 def _latest_first() -> Select[tuple[str]]:

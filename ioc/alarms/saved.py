@@ -14,13 +14,13 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from ioc.alarms.engine import Snapshot, read_snapshot
-from ioc.alarms.history import fold
 from ioc.alarms.lifecycle import REMEMBERED_CLEARED
 from ioc.alarms.model import Alarm, Transition
 from ioc.errors import JournalError
 from ioc.inventory import Asset, Inventory, Site
 from ioc.journal.records import Activation
 from ioc.state import schema
+from ioc.text import fold
 
 CONSUMER = "alarms"
 _CHUNK = 500
@@ -242,7 +242,7 @@ def _row(alarm: Alarm, content: str) -> dict[str, object]:
 def _write_inventory(connection: Connection, activation: Activation) -> None:
     sites = {site.id: site for site in activation.sites}
     assets = {asset.id: asset for asset in activation.add}
-    for chunk in _chunks(sites):
+    for chunk in _chunks([*sites, *activation.drop_sites]):
         connection.execute(delete(schema.site).where(schema.site.c.id.in_(chunk)))
     for chunk in _chunks([*assets, *activation.retire]):
         connection.execute(delete(schema.asset).where(schema.asset.c.id.in_(chunk)))

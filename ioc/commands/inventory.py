@@ -8,18 +8,16 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from ioc.commands import inventory_files
+from ioc.commands.inventory_files import HERE, DataDir, Url
+
 app = typer.Typer(
     no_args_is_help=True,
-    help="""What exists: show, add, retire, export, make up. Changes take force at once.
+    help="""What exists: show, add, retire, import, export, make up. Changes take force at once.
 
     Example: ioc inventory add KH-LAB-02 --kind bts --name "Lab 2" --like KH-LAB-01
     """,
 )
-DataDir = Annotated[Path, typer.Option(envvar="IOC_DATA_DIR", help="The service's data folder.")]
-Url = Annotated[
-    Optional[str], typer.Option(help="The service's address, where it runs elsewhere (IOC_URL).")
-]
-HERE = Path(".ioc")
 
 
 @app.command()
@@ -141,40 +139,27 @@ def retire(
     data_dir: DataDir = HERE,
     url: Url = None,
 ) -> None:
-    """Take an asset out: its alarms clear, what it still sends is quarantined, its history stays.
+    """Take an asset out of service: its alarms clear, what it still sends is quarantined.
+
+    Its readings and past alarms stay. An asset that others depend on is not retired before them.
 
     Example: ioc inventory retire KH-LAB-02
     """
     from ioc.commands.client import connect, quoted
 
-    connect(data_dir, url).delete(f"/api/v1/assets/{quoted(asset)}")
-    typer.echo(f"retired {asset}")
+    client = connect(data_dir, url)
+    standing = len(client.get(f"/api/v1/assets/{quoted(asset)}")["alarms"])
+    done = client.delete(f"/api/v1/assets/{quoted(asset)}")
+    when = "in force" if done["in_force"] else "on disk; in force as soon as the alarms catch up"
+    typer.echo(f"retired {asset}: {when}")
+    typer.echo(
+        f"{standing} standing alarms of it clear; its readings and past alarms stay; "
+        "what it still sends is quarantined as of a retired asset"
+    )
 
 
-@app.command()
-def export(
-    file: Annotated[Path, typer.Argument(help="Written in one step.")],
-    data_dir: DataDir = HERE,
-    url: Url = None,
-) -> None:
-    """Write the whole inventory to a file, one site or asset to a line.
-
-    Such a file begins another service: ioc serve --inventory-file FILE
-
-    Example: ioc inventory export inventory.json
-    """
-    import msgspec
-
-    from ioc.commands.client import connect
-    from ioc.errors import ConfigError
-    from ioc.inventory.file import InventoryFile, write_inventory
-
-    found = msgspec.convert(connect(data_dir, url).get("/api/v1/inventory"), InventoryFile)
-    try:
-        write_inventory(file, province=found.province, sites=found.sites, assets=found.assets)
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be written ({error.strerror or error})") from error
-    typer.echo(f"{len(found.sites)} sites and {len(found.assets)} assets in {file}")
+app.command("export")(inventory_files.export)
+app.command("import")(inventory_files.import_)
 
 
 @app.command()

@@ -30,8 +30,9 @@ async def change_inventory(
     sites: Sequence[Site] = (),
     add: Sequence[Asset] = (),
     retire: Sequence[str] = (),
+    drop_sites: Sequence[str] = (),
 ) -> int:
-    """Add or replace sites and assets and retire others, all or nothing.
+    """Add or replace sites and assets, retire others and drop empty sites, all or nothing.
 
     Returns the journal position of the activation: the alarm engine judges the new assets from
     there on (``Live.reached`` waits for it). The change is on disk before it takes force here.
@@ -46,6 +47,7 @@ async def change_inventory(
             sites=sites,
             add=add,
             retire=retire,
+            drop_sites=drop_sites,
         )
         position = await journal.append(
             Activation(
@@ -55,9 +57,10 @@ async def change_inventory(
                 add=list(add),
                 retire=list(retire),
                 catalog_version=catalog.version,
+                drop_sites=list(drop_sites),
             )
         )
-        inventory.apply(sites=sites, add=add, retire=retire)
+        inventory.apply(sites=sites, add=add, retire=retire, drop_sites=drop_sites)
     return position
 
 

@@ -6,7 +6,6 @@ two versions can be compared line by line.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ioc.errors import FileError
+from ioc.files import write_whole
 from ioc.inventory.model import Asset, Identifier, Site
 
 # 10,200 stations with their spans take about 12 MiB.
@@ -83,12 +83,7 @@ def write_inventory(
             b"\n]}\n",
         )
     )
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_whole(path, content)
 
 
 def _faults(path: Path, content: bytes, error: Exception) -> list[str]:

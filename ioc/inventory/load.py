@@ -37,7 +37,12 @@ async def load_inventory(state: State, journal: ReadableJournal) -> Inventory:
         for entry in entries:
             if isinstance(entry.record, Activation):
                 change = entry.record
-                inventory.apply(sites=change.sites, add=change.add, retire=change.retire)
+                inventory.apply(
+                    sites=change.sites,
+                    add=change.add,
+                    retire=change.retire,
+                    drop_sites=change.drop_sites,
+                )
         position = entries[-1].position
     return inventory
 

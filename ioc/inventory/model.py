@@ -75,9 +75,15 @@ class Inventory:
         self.changing = asyncio.Lock()
 
     def apply(
-        self, *, sites: Iterable[Site] = (), add: Iterable[Asset] = (), retire: Iterable[str] = ()
+        self,
+        *,
+        sites: Iterable[Site] = (),
+        add: Iterable[Asset] = (),
+        retire: Iterable[str] = (),
+        drop_sites: Iterable[str] = (),
     ) -> None:
-        """Add or replace sites and assets, then take out the retired. Checked by the caller."""
+        """Add or replace sites and assets, then take out the retired and the sites that nothing
+        stands on any more. Checked by the caller."""
         for site in sites:
             self.sites[site.id] = site
         for asset in add:
@@ -87,6 +93,8 @@ class Inventory:
             gone = self.assets.pop(asset_id, None)
             if gone is not None:
                 self.retired[asset_id] = gone
+        for site_id in drop_sites:
+            self.sites.pop(site_id, None)
         self.version += 1
 
     def find(self, asset_id: str) -> Asset | None:
@@ -101,6 +109,7 @@ class Inventory:
         sites: Iterable[Site] = (),
         add: Iterable[Asset] = (),
         retire: Iterable[str] = (),
+        drop_sites: Iterable[str] = (),
     ) -> None:
         """Raise ``InventoryError`` naming every fault ``apply`` would bring in.
 
@@ -108,12 +117,13 @@ class Inventory:
         them, and stays.
         """
         sites, add, retire, known_kinds = list(sites), list(add), list(retire), set(kinds)
-        known_sites = self.sites.keys() | {site.id for site in sites}
+        drop_sites = set(drop_sites)
+        known_sites = (self.sites.keys() | {site.id for site in sites}) - drop_sites
         known_assets = (self.assets.keys() | {asset.id for asset in add}) - set(retire)
         faults = [
             f"{what} {id_}: given {times} times"
             for what, ids in (
-                ("site", [site.id for site in sites]),
+                ("site", [site.id for site in sites] + sorted(drop_sites)),
                 ("asset", [asset.id for asset in add] + retire),
             )
             for id_, times in Counter(ids).items()
@@ -146,10 +156,36 @@ class Inventory:
             for asset_id in retire
             if asset_id not in self.assets
         ]
+        staying = {asset.id: asset for asset in (*self.assets.values(), *add)}
+        for asset_id in retire:
+            staying.pop(asset_id, None)
+        faults += _left_hanging(staying, retired=set(retire), dropped=drop_sites)
+        faults += [
+            f"site {site_id}: drop: no such site"
+            for site_id in sorted(drop_sites - self.sites.keys())
+        ]
         if OWN_ID in retire and OWN_ID in self.assets and self.assets[OWN_ID].kind in own_kinds:
             faults.append(f"asset {OWN_ID}: retire: is the service itself")
         if faults:
             raise InventoryError("\n".join(faults))
+
+
+def _left_hanging(
+    staying: dict[str, Asset], *, retired: set[str], dropped: set[str]
+) -> Iterable[str]:
+    """What would still need an asset or a site that goes."""
+    if not retired and not dropped:
+        return
+    for asset in staying.values():
+        for other in asset.depends_on:
+            if other in retired:
+                yield (
+                    f"asset {other}: retire: {asset.id} depends on it; change or retire "
+                    f"{asset.id} too"
+                )
+        for site in (asset.site, asset.far_site):
+            if site in dropped:
+                yield f"site {site}: drop: {asset.id} stands on it; retire {asset.id} too"
 
 
 def _misplaced(asset: Asset, known_sites: set[str]) -> list[str]:

@@ -104,6 +104,7 @@ class Activation(msgspec.Struct, array_like=True, frozen=True, tag="I"):
     add: list[Asset] = []
     retire: list[str] = []
     catalog_version: str = ""
+    drop_sites: list[str] = []
 
 
 class Measure(msgspec.Struct, array_like=True, frozen=True, tag="m", gc=False):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 
-import msgspec
 import structlog
 from aiohttp import web
 
-from ioc.alarms.history import children_counts, fold, recent_of_asset
+from ioc.alarms.history import children_counts, recent_of_asset
 from ioc.errors import InventoryError
 from ioc.inventory import Asset, Site
 from ioc.inventory.change import change_inventory
-from ioc.inventory.province import Province
+from ioc.text import fold
+from ioc.web.api_inventory import changed, check_places, new_asset
 from ioc.web.context import Context
 from ioc.web.models import (
     AssetDetail,
@@ -21,16 +20,14 @@ from ioc.web.models import (
     AssetQuery,
     InventoryChange,
     InventoryChanged,
-    InventoryExport,
     NewAsset,
     Nothing,
 )
 from ioc.web.problems import not_found
-from ioc.web.routing import Call, Route, json_response
+from ioc.web.routing import Call, Route
 
 log = structlog.get_logger()
 
-IN_FORCE_WITHIN_S = 2.0
 RECENT_ALARMS = 50
 
 
@@ -90,7 +87,7 @@ async def add_assets(call: Call[Nothing, InventoryChange]) -> web.StreamResponse
     sites = [Site(**site.model_dump()) for site in wish.sites]
     known = context.inventory.sites | {site.id: site for site in sites}
     assets = [_asset(context, asset, known) for asset in wish.assets]
-    _check_places(context.plan.province, [*sites, *assets])
+    check_places(context.plan.province, [*sites, *assets])
     position = await change_inventory(
         context.journal,
         context.inventory,
@@ -103,21 +100,7 @@ async def add_assets(call: Call[Nothing, InventoryChange]) -> web.StreamResponse
     log.info(
         "inventory changed", actor=call.who.actor, sites=len(sites), assets=[a.id for a in assets]
     )
-    return await _changed(context, position, status=201)
-
-
-def _check_places(province: Province, places: Sequence[Site | Asset]) -> None:
-    """Raise ``InventoryError`` for what the map of this province could not show."""
-    boxes = [province.bbox, *(inset.box for inset in province.insets)]
-    faults = [
-        f"{place.id}: lat {place.lat:g}, lon {place.lon:g}: outside of {province.name.en} "
-        f"(lat {province.bbox.south:g} to {province.bbox.north:g}, "
-        f"lon {province.bbox.west:g} to {province.bbox.east:g})"
-        for place in places
-        if not any(box.contains(place.lat, place.lon) for box in boxes)
-    ]
-    if faults:
-        raise InventoryError("\n".join(faults))
+    return await changed(context, position, status=201)
 
 
 async def retire_asset(call: Call[Nothing, Nothing]) -> web.StreamResponse:
@@ -134,28 +117,7 @@ async def retire_asset(call: Call[Nothing, Nothing]) -> web.StreamResponse:
         retire=[asset_id],
     )
     log.info("asset retired", actor=call.who.actor, asset=asset_id)
-    return await _changed(context, position, status=200)
-
-
-async def export_inventory(call: Call[Nothing, Nothing]) -> web.StreamResponse:
-    """The whole inventory, in the form of an inventory file."""
-    inventory = call.context.inventory
-    body = msgspec.json.encode(
-        {
-            "province": call.context.plan.province.id,
-            "sites": sorted(inventory.sites.values(), key=lambda site: site.id),
-            "assets": [inventory.assets[asset_id] for asset_id in call.context.views.ordered()],
-        }
-    )
-    return json_response(body)
-
-
-async def _changed(context: Context, position: int, *, status: int) -> web.StreamResponse:
-    in_force = await context.reached(position, within_s=IN_FORCE_WITHIN_S)
-    changed = InventoryChanged(
-        position=position, inventory_version=context.inventory_version, in_force=in_force
-    )
-    return json_response(changed.model_dump_json().encode(), status=status)
+    return await changed(context, position, status=200)
 
 
 def _asset(context: Context, wish: NewAsset, sites: dict[str, Site]) -> Asset:
@@ -164,24 +126,8 @@ def _asset(context: Context, wish: NewAsset, sites: dict[str, Site]) -> Asset:
         raise InventoryError(f"asset {wish.id}: site {wish.site!r}: no such site")
     # Whoever adds an asset by hand has something real; a replaced one keeps who drives it.
     before = context.inventory.assets.get(wish.id)
-    return Asset(
-        id=wish.id,
-        kind=wish.kind,
-        name=wish.name,
-        province=context.plan.province.id,
-        commune=wish.commune or site.commune,
-        site=wish.site,
-        lat=site.lat if wish.lat is None else wish.lat,
-        lon=site.lon if wish.lon is None else wish.lon,
-        operator=wish.operator,
-        far_site=wish.far_site or "",
-        depends_on=wish.depends_on,
-        population=wish.population,
-        length_km=wish.length_km,
-        simulated=before.simulated if before is not None else False,
-        synthetic=wish.synthetic,
-        attributes=dict(wish.attributes),
-    )
+    simulated = before.simulated if before is not None else False
+    return new_asset(context.plan.province, wish, site, simulated=simulated)
 
 
 ROUTES = (
@@ -230,15 +176,5 @@ ROUTES = (
         tag="assets",
         role="engineer",
         problems=(404,),
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/inventory",
-        handle=export_inventory,
-        query=Nothing,
-        body=Nothing,
-        answer=InventoryExport,
-        summary="The whole inventory",
-        tag="assets",
     ),
 )

@@ -498,6 +498,21 @@ class InventoryChange(Input):
     assets: tuple[NewAsset, ...] = Field(default=(), max_length=1000)
 
 
+class ImportedAsset(NewAsset):
+    """An asset of an import, which says itself whether it is simulated."""
+
+    simulated: bool = False
+
+
+class InventoryImport(Input):
+    """A change of any size: sites and assets to put, assets to retire, empty sites to drop."""
+
+    sites: tuple[NewSite, ...] = Field(default=(), max_length=100_000)
+    assets: tuple[ImportedAsset, ...] = Field(default=(), max_length=200_000)
+    retire: tuple[Id, ...] = Field(default=(), max_length=200_000)
+    drop_sites: tuple[Id, ...] = Field(default=(), max_length=100_000)
+
+
 class InventoryChanged(Output):
     """The change is on disk; ``in_force`` says whether the alarm engine already judges by it."""
 

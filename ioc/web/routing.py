@@ -54,7 +54,7 @@ class Route(Generic[Q, B]):
     ``role`` None needs no credentials; ``local`` waives them for requests from this machine.
     ``answer`` describes the body of ``status``; None means none, or not JSON (``media``).
     ``other`` are further statuses that are answers, ``problems`` those that are problem documents
-    beside 401, 403, 422 and 503.
+    beside 401, 403, 422 and 503. ``max_body_bytes`` is given where the usual bound is too small.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -72,6 +72,7 @@ class Route(Generic[Q, B]):
     other: tuple[int, ...] = ()
     problems: tuple[int, ...] = ()
     streams: bool = False
+    max_body_bytes: int | None = None
 
     @property
     def pattern(self) -> str:
@@ -130,7 +131,12 @@ async def _call(route: Route[Q, B], request: web.Request, context: Context) -> C
         context=context,
         request=request,
         query=_parse_query(route.query, request),
-        body=await _parse_body(route.body, request),
+        body=await _parse_body(
+            route.body,
+            request
+            if route.max_body_bytes is None
+            else request.clone(client_max_size=route.max_body_bytes),
+        ),
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ioc.alarms.history import fold
 from ioc.alarms.live import Live
 from ioc.alarms.model import Alarm, AssetState
 from ioc.catalog import Catalog, Kind, Rule
 from ioc.inventory import Asset, Inventory
+from ioc.text import fold
 from ioc.web import models
 
 

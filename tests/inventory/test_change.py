@@ -65,6 +65,7 @@ async def change(
     sites: list[Site] | None = None,
     add: list[Asset] | None = None,
     retire: list[str] | None = None,
+    drop_sites: list[str] | None = None,
 ) -> int:
     return await change_inventory(
         journal,
@@ -75,6 +76,7 @@ async def change(
         sites=sites or [],
         add=add or [],
         retire=retire or [],
+        drop_sites=drop_sites or [],
     )
 
 
@@ -118,6 +120,18 @@ async def test_a_fault_is_named_and_nothing_changes(
     assert inventory.assets.keys() == {"OLD"}
     assert not journal.entries
     await change(journal, inventory, add=[asset("GOOD")])  # and the way is free again
+
+
+async def test_what_others_need_is_not_taken_away() -> None:
+    journal = MemoryJournal()
+    inventory = Inventory([ONE, TWO], [asset("A", depends_on=["B"]), asset("B", site="S-2")])
+    with pytest.raises(InventoryError, match="asset B: retire: A depends on it; change or retire"):
+        await change(journal, inventory, retire=["B"])
+    with pytest.raises(InventoryError, match="site S-2: drop: B stands on it; retire B too"):
+        await change(journal, inventory, drop_sites=["S-2"])
+    await change(journal, inventory, add=[asset("A")], retire=["B"], drop_sites=["S-2"])
+    assert inventory.sites.keys() == {"S-1"}
+    assert inventory.assets.keys() == {"A"}
 
 
 async def test_a_full_journal_leaves_the_inventory_as_it_was() -> None:

@@ -95,7 +95,7 @@ def small_inventory() -> Inventory:
             asset("KH00001", "bts", "S-1", operator="viettel", population=1200, synthetic=True),
             asset("KH00002", "bts", "S-2", operator="vnpt", simulated=True, synthetic=True),
             asset("KH-LAB-01", "bts", "S-1", synthetic=True),
-            asset("NT-0001", "span", "S-1", far_site="S-2", length_km=4.2),
+            asset("NT-0001", "span", "S-1", far_site="S-2", length_km=31.5),
             asset("DC-NT", "dc_site", "DC-NT"),
         ],
     )

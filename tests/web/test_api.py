@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from ioc.alarms.evaluate import evaluate
 from ioc.alarms.live import LiveValue
 from ioc.inventory import Site
 from ioc.inventory.file import InventoryFile
+from ioc.inventory.load import load_inventory
 from ioc.journal.records import Activation, Batch, DeviceAlarm, Quarantined, Reading
 from ioc.state.schema import attempt, delivery
 from ioc.store import Row
@@ -253,6 +255,51 @@ async def test_a_place_outside_of_the_province_is_refused_and_its_islands_are_no
     async with engine(service):
         taken = await post(service, "/api/v1/assets", {"sites": [island]})
         assert taken.status == 201, await taken.text()
+
+
+async def test_an_import_is_one_change_of_any_size_all_or_nothing(service: Service) -> None:
+    before = await get(service, "/api/v1/inventory")
+    site = {"id": "S-9", "name": "Cam Lâm", "commune": "22366", "lat": 12.05, "lon": 109.1}
+    many = [
+        {"id": f"B{n}", "kind": "bts", "name": "x" * 100, "site": "S-9", "simulated": n == 0}
+        for n in range(12_000)
+    ]
+    asset = {"id": "X", "kind": "bts", "name": "x", "site": "S-404"}
+    for wish, said in (
+        ({}, "give sites, assets, retire or drop_sites"),
+        ({"sites": [site], "assets": [*many[:3], asset]}, "asset X: site 'S-404': no such site"),
+        ({"sites": [site], "retire": ["Y"]}, "asset Y: retire: no such asset"),
+        ({"sites": [site], "drop_sites": ["S-2"]}, "site S-2: drop: KH00002 stands on it"),
+        ({"sites": [site], "drop_sites": ["S-404"]}, "site S-404: drop: no such site"),
+        ({"sites": [site | {"lat": 21.0}]}, "outside of Khánh Hòa"),
+    ):
+        refused = await post(service, "/api/v1/inventory", wish, role="engineer")
+        assert refused.status == 422
+        assert said in (await refused.json())["detail"]
+    assert await get(service, "/api/v1/inventory") == before
+    async with engine(service):
+        whole = {
+            "sites": [site],
+            "assets": many,
+            "retire": ["NT-0001", "KH00002"],
+            "drop_sites": ["S-2"],
+        }
+        body = json.dumps(whole).encode()
+        assert len(body) > 2**20  # more than other requests may have
+        taken = await service.client.post(
+            "/api/v1/inventory",
+            data=io.BytesIO(body),
+            headers=service.bearer("engineer") | {"Content-Type": "application/json"},
+        )
+        assert taken.status == 201, await taken.text()
+    after = await get(service, "/api/v1/inventory")
+    found = {one["id"]: one for one in after["assets"]}
+    assert found.keys() == {"DC-NT", "KH-LAB-01", "KH00001"} | {one["id"] for one in many}
+    assert [one["id"] for one in after["sites"]] == ["DC-NT", "S-1", "S-9"]
+    assert found["B0"]["simulated"] is True
+    again = await load_inventory(service.state, service.journal)
+    assert again.assets.keys() == found.keys()
+    assert again.sites.keys() == {"DC-NT", "S-1", "S-9"}
 
 
 async def test_assets_are_listed_filtered_searched_and_paged(service: Service) -> None:

@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -107,6 +107,9 @@ def ioc(data_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+Run = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
+
+
 async def test_the_commands_talk_to_the_running_service(service: Service, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     data_dir.mkdir()
@@ -143,6 +146,8 @@ async def test_the_commands_talk_to_the_running_service(service: Service, tmp_pa
         ids = {asset.id for asset in (await asyncio.to_thread(read_inventory, file)).assets}
         assert "KH-LAB-02" in ids
         assert "KH-LAB-03" not in ids
+
+        await _a_network_goes_out_and_comes_in(run, tmp_path)
 
         made = await run("token", "create", "tv", "--role", "viewer", "--days", "7")
         assert made.returncode == 0, made.stderr
@@ -202,3 +207,30 @@ def test_without_a_service_a_command_says_what_to_do(tmp_path: Path) -> None:
         connect(tmp_path, "127.0.0.1:8080")
     with pytest.raises(ConfigError, match="is the service running"):
         connect(tmp_path, f"http://127.0.0.1:{free_port()}").get("/healthz")
+
+
+async def _a_network_goes_out_and_comes_in(run: Run, folder: Path) -> None:
+    """Out as CSV, changed in a spreadsheet, looked at, taken in."""
+    table = folder / "network.csv"
+    assert (await run("inventory", "export", str(table))).returncode == 0
+    untouched = await run("inventory", "import", str(table), "--whole")
+    assert "nothing to change" in untouched.stdout, untouched.stderr
+    lines = table.read_text("utf-8-sig").splitlines()
+    kept = [line for line in lines if "KH-LAB-02" not in line]
+    assert len(kept) == len(lines) - 1
+    table.write_text("\n".join(kept).replace("Ninh Hòa", "Ninh Hoà", 1), encoding="utf-8")
+    looked = await run("inventory", "import", str(table), "--whole", "--dry-run")
+    assert "~ site S-2: name Ninh Hòa → Ninh Hoà" in looked.stdout, looked.stdout + looked.stderr
+    assert "- bts KH-LAB-02 Lab 2" in looked.stdout
+    assert "nothing was changed" in looked.stdout
+    assert "Lab 2" in (await run("inventory", "show", "KH-LAB-02")).stdout
+    table.write_text(table.read_text("utf-8").replace("12.49", "12;49"), encoding="utf-8")
+    wrong = await run("inventory", "import", str(table), "--whole")
+    assert wrong.returncode != 0
+    assert f"{table}: row 4, column lat: '12;49'" in wrong.stderr
+    table.write_text(table.read_text("utf-8").replace("12;49", "12.49"), encoding="utf-8")
+    taken = await run("inventory", "import", str(table), "--whole")
+    assert taken.returncode == 0, taken.stderr
+    assert "1 (1 bts) retired" in taken.stdout
+    assert (await run("inventory", "show", "KH-LAB-02")).returncode != 0
+    assert "Ninh Hoà" in (await run("inventory", "show", "KH00002")).stdout
