@@ -2,7 +2,8 @@
 
 Masts follow people: each commune gets its share, most of them close around its centre, the rest
 scattered over the land nearer to it than to its neighbours, at least 300 m apart. None stands
-outside the profile's outline. Distances are in km on a plane that is true to 0.5 % over a province.
+outside the profile's outline and islands. Distances are in km on a plane that is true to 1 % over a
+province.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from ioc.inventory.province import Commune, Province
 
 KM_PER_DEGREE_LAT = 110.6
-KM_PER_DEGREE_LON = 108.9  # at 12° N
+KM_PER_DEGREE_EQUATOR = 111.32
 STATIONS_PER_MAST = 1.875
 # One mast serves up to three operators; so many have one, two, three.
 SHARING = (0.36, 0.41, 0.23)
@@ -29,6 +30,11 @@ MASTS_PER_HUB = 40
 EVEN_SHARE = 0.15
 # Below this many masts per commune, a scaled-down province has fewer communes instead.
 FEWEST_PER_COMMUNE = 7
+# … and its remote area is no farther from what else it has.
+FAR_KM = 65.0
+
+
+Spot = tuple[float, float]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -40,26 +46,37 @@ class Mast:
     commune: Commune
     lat: float
     lon: float
+    spot: Spot
     operators: list[str] = field(default_factory=list)
     hub: bool = False
     island: bool = False
     lab: bool = False
 
-    @property
-    def spot(self) -> tuple[float, float]:
-        return plane(self.lat, self.lon)
 
+class Plane:
+    """The province on a flat sheet: kilometres east and north of 0° N 109° E."""
 
-def plane(lat: float, lon: float) -> tuple[float, float]:
-    """Kilometres east and north of 0° N 109° E."""
-    return (lon - 109) * KM_PER_DEGREE_LON, lat * KM_PER_DEGREE_LAT
+    def __init__(self, province: Province) -> None:
+        box = province.bbox
+        middle = round((box.south + box.north) / 2)
+        # A tenth of a kilometre is enough: 108.9 at 12° N.
+        self._km_per_degree_lon = round(KM_PER_DEGREE_EQUATOR * math.cos(math.radians(middle)), 1)
+
+    def spot(self, lat: float, lon: float) -> Spot:
+        return (lon - 109) * self._km_per_degree_lon, lat * KM_PER_DEGREE_LAT
+
+    def degrees(self, spot: Spot) -> tuple[float, float]:
+        """Latitude and longitude, to about a metre."""
+        x, y = spot
+        return round(y / KM_PER_DEGREE_LAT, 5), round(109 + x / self._km_per_degree_lon, 5)
 
 
 def place_masts(province: Province, *, stations: int, rng: random.Random) -> list[Mast]:
     """Masts for ``stations`` stations, the lab's among them, numbered from 1 by commune."""
     masts_wanted = max(6, round(stations / STATIONS_PER_MAST))
-    communes = _communes_for(province, masts_wanted)
-    ground = _Ground(province)
+    plane = Plane(province)
+    communes = _communes_for(province, masts_wanted, plane)
+    ground = _Ground(province, plane)
     masts: list[Mast] = []
     for commune, count in _quotas(communes, masts_wanted):
         if _is_island(commune):
@@ -67,7 +84,14 @@ def place_masts(province: Province, *, stations: int, rng: random.Random) -> lis
         else:
             spots = ground.scatter(commune, count, rng)
         of_commune = [
-            Mast(number=0, commune=commune, lat=lat, lon=lon, island=_is_island(commune))
+            Mast(
+                number=0,
+                commune=commune,
+                lat=lat,
+                lon=lon,
+                spot=plane.spot(lat, lon),
+                island=_is_island(commune),
+            )
             for lat, lon in spots
         ]
         if not _is_island(commune):
@@ -84,9 +108,10 @@ def _is_island(commune: Commune) -> bool:
     return bool(commune.places)
 
 
-def _communes_for(province: Province, masts: int) -> list[Commune]:
+def _communes_for(province: Province, masts: int, plane: Plane) -> list[Commune]:
     """All communes, or for a small province those that keep its shape: the data centres', one half
-    way between them, the area where most hangs on one cable, then the largest."""
+    way between them, the area where most hangs on one cable (not too far from these, as nothing
+    would stand in between), then the largest."""
     if masts >= FEWEST_PER_COMMUNE * len(province.communes):
         return list(province.communes)
     wanted = max(5, masts // FEWEST_PER_COMMUNE)
@@ -97,9 +122,18 @@ def _communes_for(province: Province, masts: int) -> list[Commune]:
     )
     on_rings = [unit for unit in province.communes if not unit.single_route]
     homes.add(
-        min(on_rings, key=lambda unit: math.dist(plane(unit.lat, unit.lon), plane(*middle))).code
+        min(
+            on_rings,
+            key=lambda unit: math.dist(plane.spot(unit.lat, unit.lon), plane.spot(*middle)),
+        ).code
     )
-    remote = [unit.area for unit in province.communes if unit.single_route]
+    centres = [plane.spot(unit.lat, unit.lon) for unit in province.communes if unit.code in homes]
+    remote = [
+        unit.area
+        for unit in province.communes
+        if unit.single_route
+        and min(math.dist(plane.spot(unit.lat, unit.lon), home) for home in centres) <= FAR_KM
+    ]
     far_area = max(sorted(set(remote)), key=remote.count, default="")
 
     def rank(unit: Commune) -> tuple[bool, bool, int]:
@@ -136,15 +170,10 @@ def whole_numbers(shares: Sequence[float], *, at_least: int = 0) -> list[int]:
 class _Ground:
     """The land, and what already stands on it."""
 
-    def __init__(self, province: Province) -> None:
-        self._edges = [
-            (*start, *end)
-            for start, end in zip(
-                province.outline, province.outline[1:] + province.outline[:1], strict=True
-            )
-        ]
-        self._centres = {unit.code: plane(unit.lat, unit.lon) for unit in province.communes}
-        self._standing: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    def __init__(self, province: Province, plane: Plane) -> None:
+        self._province, self._plane = province, plane
+        self._centres = {unit.code: plane.spot(unit.lat, unit.lon) for unit in province.communes}
+        self._standing: dict[tuple[int, int], list[Spot]] = {}
 
     def scatter(
         self, commune: Commune, count: int, rng: random.Random
@@ -175,7 +204,7 @@ class _Ground:
                 continue
             found.append(spot)
             self._stand(spot)
-        return [self._degrees(spot) for spot in found]
+        return [self._plane.degrees(spot) for spot in found]
 
     def _reach_km(self, commune: Commune) -> float:
         """How far a commune reaches: about half way to its neighbours."""
@@ -187,20 +216,15 @@ class _Ground:
         )
         return min(9.0, max(1.5, sum(away[:4]) / 8))
 
-    def _own(self, spot: tuple[float, float], commune: Commune) -> bool:
+    def _own(self, spot: Spot, commune: Commune) -> bool:
         """Whether a spot is nearer to this commune's centre than to another's, or nearly so."""
         mine = math.dist(spot, self._centres[commune.code])
         return all(mine <= 1.1 * math.dist(spot, other) for other in self._centres.values())
 
-    def _on_land(self, spot: tuple[float, float]) -> bool:
-        lat, lon = self._degrees(spot)
-        inside = False
-        for x1, y1, x2, y2 in self._edges:
-            if (y1 > lat) != (y2 > lat) and lon < (x2 - x1) * (lat - y1) / (y2 - y1) + x1:
-                inside = not inside
-        return inside
+    def _on_land(self, spot: Spot) -> bool:
+        return self._province.on_land(*self._plane.degrees(spot))
 
-    def _crowded(self, spot: tuple[float, float], apart_km: float) -> bool:
+    def _crowded(self, spot: Spot, apart_km: float) -> bool:
         column, row = math.floor(spot[0]), math.floor(spot[1])
         return any(
             math.dist(spot, other) < apart_km
@@ -209,16 +233,12 @@ class _Ground:
             for other in self._standing.get((x, y), ())
         )
 
-    def _stand(self, spot: tuple[float, float]) -> None:
+    def _stand(self, spot: Spot) -> None:
         self._standing.setdefault((math.floor(spot[0]), math.floor(spot[1])), []).append(spot)
-
-    @staticmethod
-    def _degrees(spot: tuple[float, float]) -> tuple[float, float]:
-        return round(spot[1] / KM_PER_DEGREE_LAT, 5), round(109 + spot[0] / KM_PER_DEGREE_LON, 5)
 
     def near(self, lat: float, lon: float, commune: Commune, rng: random.Random) -> Mast:
         """A mast a few hundred metres from a point."""
-        x, y = plane(lat, lon)
+        x, y = self._plane.spot(lat, lon)
         far = 0.4
         while True:
             far *= 1.02
@@ -226,8 +246,14 @@ class _Ground:
             spot = (x + far * math.cos(angle), y + far * math.sin(angle))
             if self._on_land(spot) and not self._crowded(spot, 0.1):
                 self._stand(spot)
-                at_lat, at_lon = self._degrees(spot)
-                return Mast(number=0, commune=commune, lat=at_lat, lon=at_lon)
+                at_lat, at_lon = self._plane.degrees(spot)
+                return Mast(
+                    number=0,
+                    commune=commune,
+                    lat=at_lat,
+                    lon=at_lon,
+                    spot=self._plane.spot(at_lat, at_lon),
+                )
 
 
 def _lab(province: Province, ground: _Ground, rng: random.Random) -> Mast:

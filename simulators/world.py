@@ -18,8 +18,10 @@ Attributes (all optional for a real inventory)
 - span: ``baseline_loss_db`` (commissioned), ``splices``, ``tx_power_dbm``, ``wavelength_nm``,
   ``optics`` LR, ER or ZR with ``rx_low_warning_dbm`` and ``rx_low_alarm_dbm`` of that module,
   ``layer`` access or aggregation, ``ring`` (false: a spur), ``duct`` (where it lies in one).
-- dc_site: ``it_load_kw``, ``role``; ups: ``feed`` A or B, ``rated_kw``; genset: ``rated_kw``;
-  cooling_unit: ``rated_kw``; rack: ``it_load_kw``; uplink: ``capacity_mbit_s``.
+- dc_site: ``it_load_kw``, ``role``, ``rooms``; ups: ``feed`` A or B, ``rated_kw``; genset:
+  ``rated_kw``; cooling_unit: ``rated_kw``, ``room``; rack: ``it_load_kw``, ``room``; uplink:
+  ``capacity_mbit_s``; storage_backup: ``replicates_to``, the storage of the next data centre (of
+  the primary after the last); absent where there is no other.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from ioc.inventory.file import write_inventory
 from ioc.inventory.model import Attribute
 from ioc.inventory.province import DataCenter, Province, load_province
 from simulators.cabling import Cable, Node, lay_cables
-from simulators.layout import Mast, place_masts, whole_numbers
+from simulators.layout import Mast, Plane, place_masts, whole_numbers
 
 LAB_SITE = "S-LAB-01"
 # How much of a hub's surroundings is in rings, by how many people live there.
@@ -80,7 +82,11 @@ def build_world(
     assets = [
         *_stations(province, masts, people=round(province.population.value * scale), rng=rng),
         *_spans(province, cables, {site.id: site for site in sites}, rng),
-        *(asset for center in province.data_centers for asset in _data_center(province, center)),
+        *(
+            asset
+            for center, other in _with_next(province.data_centers)
+            for asset in _data_center(province, center, other)
+        ),
     ]
     return sites, assets
 
@@ -126,10 +132,11 @@ def _nodes(province: Province, masts: Sequence[Mast]) -> list[Node]:
         if mast.hub:
             hubs.setdefault(mast.commune.code, []).append(mast)
     ground = [mast for mast in masts if not mast.island]
+    plane = Plane(province)
     nodes = [
         Node(
             site=site.id,
-            spot=Mast(number=0, commune=province.communes[0], lat=site.lat, lon=site.lon).spot,
+            spot=plane.spot(site.lat, site.lon),
             area=province.commune(site.commune).area,
             core=True,
             ducts=True,
@@ -354,14 +361,30 @@ def _optics(cable: Cable, rng: random.Random) -> dict[str, Attribute]:
 # Data centres
 
 
-def _data_center(province: Province, center: DataCenter) -> list[Asset]:
-    """A data-centre site: power twice (A and B) behind a transfer switch and a genset, cooling with
-    one unit to spare, racks, storage with its backup, two uplinks."""
+def _with_next(
+    centers: Sequence[DataCenter],
+) -> list[tuple[DataCenter, DataCenter | None]]:
+    """Each data centre with the one its storage replicates to: the next, and the first for the last
+    one; None for a lone one."""
+    following = [*centers[1:], centers[0]]
+    return [
+        (center, None if other is center else other)
+        for center, other in zip(centers, following, strict=True)
+    ]
+
+
+def _data_center(province: Province, center: DataCenter, other: DataCenter | None) -> list[Asset]:
+    """A data-centre site: power twice (A and B) behind a transfer switch and a genset, rooms with
+    their racks and cooling (one unit of the site to spare), storage with its backup and its replica
+    on another site, two uplinks."""
     place = province.commune(center.commune).short_name
     per_rack = round(center.it_load_kw / center.racks, 2)
     # Each UPS carries the whole load alone with room to spare (2N); the genset also the cooling.
     ups_kw, genset_kw = round(center.it_load_kw * 1.3), round(center.it_load_kw * 2.6)
     cooling_kw = round(center.it_load_kw * 1.15 / (center.cooling_units - 1), 1)
+
+    # A room takes up to ten racks, and at least two cooling units.
+    rooms = max(1, min(math.ceil(center.racks / 10), center.cooling_units // 2))
 
     def asset(suffix: str, kind: str, name: str, **attributes: Attribute) -> Asset:
         return Asset(
@@ -379,7 +402,14 @@ def _data_center(province: Province, center: DataCenter) -> list[Asset]:
         )
 
     return [
-        asset("", "dc_site", center.name.vi, it_load_kw=center.it_load_kw, role=center.role),
+        asset(
+            "",
+            "dc_site",
+            center.name.vi,
+            it_load_kw=center.it_load_kw,
+            role=center.role,
+            rooms=rooms,
+        ),
         *(
             asset(f"UPS-{feed}", "ups", f"{place} UPS {feed}", feed=feed, rated_kw=ups_kw)
             for feed in ("A", "B")
@@ -387,14 +417,31 @@ def _data_center(province: Province, center: DataCenter) -> list[Asset]:
         asset("GEN-1", "genset", f"{place} GEN-1", rated_kw=genset_kw),
         asset("ATS-1", "transfer_switch", f"{place} ATS-1"),
         *(
-            asset(f"CRAC-{n}", "cooling_unit", f"{place} CRAC-{n}", rated_kw=cooling_kw)
+            asset(
+                f"CRAC-{n}",
+                "cooling_unit",
+                f"{place} CRAC-{n}",
+                rated_kw=cooling_kw,
+                room=(n - 1) % rooms + 1,
+            )
             for n in range(1, center.cooling_units + 1)
         ),
         *(
-            asset(f"RACK-{n:02d}", "rack", f"{place} RACK-{n:02d}", it_load_kw=per_rack)
+            asset(
+                f"RACK-{n:02d}",
+                "rack",
+                f"{place} RACK-{n:02d}",
+                it_load_kw=per_rack,
+                room=(n - 1) * rooms // center.racks + 1,
+            )
             for n in range(1, center.racks + 1)
         ),
-        asset("STORAGE-1", "storage_backup", f"{place} STORAGE-1"),
+        asset(
+            "STORAGE-1",
+            "storage_backup",
+            f"{place} STORAGE-1",
+            **({} if other is None else {"replicates_to": f"{other.id}-STORAGE-1"}),
+        ),
         *(
             asset(f"UPLINK-{n}", "uplink", f"{place} UPLINK-{n}", capacity_mbit_s=10_000)
             for n in (1, 2)

@@ -169,6 +169,10 @@ def generate(
     scale: Annotated[
         Optional[float], typer.Option(min=0.001, max=10.0, help="Share of the stations: 1.0.")
     ] = None,
+    stations: Annotated[
+        Optional[int],
+        typer.Option(help="So many stations; by default the province's own, as its plan has it."),
+    ] = None,
     seed: Annotated[
         Optional[int], typer.Option(min=0, help="The same seed, the same province: 1.")
     ] = None,
@@ -178,7 +182,7 @@ def generate(
     Example: ioc inventory generate inventory.json --scale 0.1
     """
     from ioc.errors import ConfigError
-    from ioc.inventory.made import as_made
+    from ioc.inventory.made import as_made, scale_of
     from ioc.resources import need_simulators
 
     need_simulators()
@@ -188,7 +192,7 @@ def generate(
         made = as_made(
             file,
             province=province,
-            scale=scale,
+            scale=scale_of(province, stations=stations, scale=scale),
             seed=seed,
             otherwise="for another province name another file",
         )

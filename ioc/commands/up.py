@@ -24,9 +24,11 @@ def run(
     data_dir: Annotated[Path, typer.Option(help="Everything that is kept.")] = Path(".ioc"),
     scale: Annotated[
         Optional[float],
-        typer.Option(
-            min=0.005, max=10.0, help="Share of the province's 3,900 stations, 1.0 by default."
-        ),
+        typer.Option(min=0.005, max=10.0, help="Share of the province's stations, 1.0 by default."),
+    ] = None,
+    stations: Annotated[
+        Optional[int],
+        typer.Option(help="So many stations; by default the province's own, as its plan has it."),
     ] = None,
     interval: Annotated[
         float, typer.Option(min=1.0, max=3600.0, help="Seconds between readings of an asset.")
@@ -65,6 +67,7 @@ def run(
     import asyncio
 
     from ioc.clock import SystemClock
+    from ioc.inventory.made import scale_of
     from ioc.up.up import UpOptions, run_until_told
 
     if webhook_secret_file is not None and webhook is None:
@@ -79,7 +82,7 @@ def run(
         http_port=http_port,
         mqtt_port=mqtt_port,
         mqtt_bind=mqtt_bind,
-        scale=scale,
+        scale=scale_of(province, stations=stations, scale=scale),
         interval_s=interval,
         seconds=seconds,
         incident=demo_incident,

@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ioc.errors import ConfigError
+from ioc.inventory.province import load_province
 
+# Fewer have no shape of a network; more are more than any province has.
+FEWEST, MOST = 12, 50_000
 USUAL = {"scale": 1.0, "seed": 1}
 
 
@@ -18,6 +21,20 @@ class Made:
     province: str
     scale: float
     seed: int
+
+
+def scale_of(province: str, *, stations: int | None, scale: float | None) -> float | None:
+    """The scale at which a province has so many stations; ``scale`` where no number is given.
+
+    Raises ``ConfigError`` for both, and for a number that no synthetic province can have.
+    """
+    if stations is None:
+        return scale
+    if scale is not None:
+        raise ConfigError(f"--stations {stations}: goes without --scale {scale:g}")
+    if not FEWEST <= stations <= MOST:
+        raise ConfigError(f"--stations {stations}: expected {FEWEST} to {MOST}")
+    return stations / load_province(province).network.stations
 
 
 def as_made(

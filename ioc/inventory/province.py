@@ -18,6 +18,7 @@ from ioc.text import Text
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
 Point = tuple[Longitude, Latitude]
+Ring = Annotated[tuple[Point, ...], Field(min_length=3)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -141,7 +142,8 @@ class Network(_Strict):
 
 class Province(_Strict):
     """One file of ``provinces/``. ``outline`` is the mainland, drawn a little inland (longitude,
-    latitude): a station stands within it, or at one of its commune's ``places``."""
+    latitude), ``islands`` are those that fibre reaches: a station stands within one of these rings,
+    or at one of its commune's ``places``."""
 
     id: str = Field(pattern=r"^[a-z0-9-]{1,32}$")
     code: str = Field(pattern=r"^\d{2}$")
@@ -155,7 +157,8 @@ class Province(_Strict):
     data_centers: tuple[DataCenter, ...] = Field(min_length=1)
     network: Network
     plan: tuple[Target, ...]
-    outline: tuple[Point, ...] = Field(min_length=3)
+    outline: Ring
+    islands: tuple[Ring, ...] = ()
 
     @field_validator("communes", "areas", "data_centers", "plan")
     @classmethod
@@ -210,12 +213,27 @@ class Province(_Strict):
             if not self.bbox.contains(center.lat, center.lon):
                 yield f"data centre {center.id}: {center.lat}, {center.lon} is not in bbox"
 
+    def on_land(self, lat: float, lon: float) -> bool:
+        """Whether a place is within the outline or one of the islands."""
+        return any(_inside(ring, lat, lon) for ring in (self.outline, *self.islands))
+
     def commune(self, code: str) -> Commune:
         """The commune with this official code. Raises ``KeyError``."""
         for commune in self.communes:
             if commune.code == code:
                 return commune
         raise KeyError(code)
+
+
+def _inside(ring: Ring, lat: float, lon: float) -> bool:
+    """Whether a point lies in a closed ring, by counting the edges it sees to its east."""
+    inside = False
+    x1, y1 = ring[-1]
+    for x2, y2 in ring:
+        if (y1 > lat) != (y2 > lat) and lon < (x2 - x1) * (lat - y1) / (y2 - y1) + x1:
+            inside = not inside
+        x1, y1 = x2, y2
+    return inside
 
 
 def load_province(name: str, *, folder: Path | None = None) -> Province:

@@ -14,7 +14,7 @@ from ioc.catalog.model import load_catalog
 from ioc.inventory import Asset, Inventory, Site
 from ioc.inventory.file import read_inventory, write_inventory
 from ioc.inventory.province import load_province
-from simulators.layout import KM_PER_DEGREE_LAT, KM_PER_DEGREE_LON
+from simulators.layout import Plane
 from simulators.world import build_world, write_world
 
 PROVINCE = load_province("khanh-hoa")
@@ -135,7 +135,8 @@ def test_every_site_has_a_hop_but_the_islands(full: World) -> None:
 
 def test_spans_are_as_long_as_such_spans_are(any_scale: World) -> None:
     sites, assets = any_scale
-    spot = {site.id: (site.lon * KM_PER_DEGREE_LON, site.lat * KM_PER_DEGREE_LAT) for site in sites}
+    plane = Plane(PROVINCE)
+    spot = {site.id: plane.spot(site.lat, site.lon) for site in sites}
     for span in of_kind(assets, "span"):
         straight_km = math.dist(spot[span.site], spot[span.far_site])
         assert span.length_km >= straight_km
