@@ -72,7 +72,7 @@ def test_nobody_stands_in_the_sea_and_everybody_in_the_province(world: World) ->
     assert sum(not province.on_land(site.lat, site.lon) for site in sites) <= len(places)
     for site in sites:
         assert province.on_land(site.lat, site.lon) or (site.lat, site.lon) in places, site
-        assert province.commune(site.commune)
+        assert province.commune(site.commune).code == site.commune
 
 
 def test_people_are_served_where_they_live(world: World) -> None:
