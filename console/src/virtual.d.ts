@@ -3,4 +3,6 @@ declare module "virtual:coast" {
   export const box: readonly [number, number, number, number];
   /** Land, as rings of [longitude, latitude]; the last point is not repeated. */
   export const rings: readonly (readonly [number, number])[][];
+  /** The same of the neighbouring countries. */
+  export const abroad: readonly (readonly [number, number])[][];
 }

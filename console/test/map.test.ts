@@ -1,9 +1,9 @@
-import { rings } from "virtual:coast";
+import { abroad, rings } from "virtual:coast";
 import { describe, expect, it } from "vitest";
 import type { AlarmView, MapDocument } from "../src/api/types.ts";
 import { fit, formatView, limit, parseView, project, roundLength, segmentDistance2, toPlane, toScreen, unproject, zoomAt } from "../src/map/geometry.ts";
 import { buildMarks, POINT_FLOATS, Shape, type Palette } from "../src/map/marks.ts";
-import { onLand, outside } from "../src/map/regions.ts";
+import { abroadOf, landOf, onLand, outside } from "../src/map/regions.ts";
 import { buildScene, shortName } from "../src/map/scene.ts";
 
 describe("the plane", () => {
@@ -73,19 +73,40 @@ it("the scale bar has a round length", () => {
 });
 
 describe("the coast", () => {
-  it("is cut to the box, with the mainland and islands", () => {
-    expect(rings.length).toBeGreaterThan(1);
-    for (const [lon, lat] of rings.flat()) {
-      expect(lon).toBeGreaterThanOrEqual(107.4);
-      expect(lon).toBeLessThanOrEqual(110.6);
-      expect(lat).toBeGreaterThanOrEqual(10.4);
-      expect(lat).toBeLessThanOrEqual(13.9);
+  const khanhHoa = [107.4, 10.4, 110.6, 13.9] as const;
+
+  it("is that of the country, with its neighbours by land", () => {
+    for (const [lon, lat] of [...rings, ...abroad].flat()) {
+      expect(lon).toBeGreaterThanOrEqual(101.5);
+      expect(lon).toBeLessThanOrEqual(110.8);
+      expect(lat).toBeGreaterThanOrEqual(7.5);
+      expect(lat).toBeLessThanOrEqual(24.2);
+    }
+    // West of Thanh Hóa is no sea, and not the country either.
+    const [box, west] = [[103, 18, 107, 21] as const, project(103.9, 20.0)];
+    expect(onLand(abroadOf(box), west)).toBe(true);
+    expect(onLand(landOf(box), west)).toBe(false);
+  });
+
+  it("is cut to the province's box, with the mainland and islands", () => {
+    const land = landOf(khanhHoa);
+    expect(land.length).toBeGreaterThan(1);
+    for (const point of land.flat()) {
+      const { lon, lat } = unproject(point);
+      expect(lon).toBeGreaterThanOrEqual(107.4 - 1e-9);
+      expect(lon).toBeLessThanOrEqual(110.6 + 1e-9);
+      expect(lat).toBeGreaterThanOrEqual(10.4 - 1e-9);
+      expect(lat).toBeLessThanOrEqual(13.9 + 1e-9);
     }
   });
 
   it("has the hills on land and the open sea at sea", () => {
-    expect(onLand(project(108.9, 12.25))).toBe(true);
-    expect(onLand(project(110.2, 12.0))).toBe(false);
+    const land = landOf(khanhHoa);
+    expect(onLand(land, project(108.9, 12.25))).toBe(true);
+    expect(onLand(land, project(110.2, 12.0))).toBe(false);
+    const bay = landOf([105.5, 20, 109, 22.5]);
+    expect(onLand(bay, project(107.1, 21.0))).toBe(true); // Hạ Long
+    expect(onLand(bay, project(107.6, 20.6))).toBe(false);
   });
 });
 
@@ -127,6 +148,23 @@ describe("the scene", () => {
   it("puts far islands into the inset", () => {
     expect(scene.main.stations.map(({ id }) => id)).toEqual(["KH00001", "KH00002"]);
     expect(scene.inset.stations.map(({ id }) => id)).toEqual(["KH00003"]);
+  });
+
+  it("follows the province's own box, wherever it lies", () => {
+    const north = buildScene({
+      ...document,
+      bbox: [106.38, 20.7, 108.15, 21.72],
+      sites: [
+        { id: "S-1", name: "Hạ Long", commune: "06688", lat: 20.97, lon: 107.06, core: false, data_center: false },
+        { id: "S-2", name: "Cô Tô", commune: "07192", lat: 20.973, lon: 107.764, core: true, data_center: false },
+      ],
+      assets: [["QN00001", "bts", 0, ""], ["QN00002", "bts", 1, ""]],
+      spans: [],
+      communes: [],
+    });
+    expect(north.main.stations.map(({ id }) => id)).toEqual(["QN00001", "QN00002"]);
+    expect(north.inset.bounds).toBe(null);
+    expect(north.far(109.19, 12.24)).toBe(true);
   });
 
   it("draws a data centre as one, and the stations of a mast around it", () => {

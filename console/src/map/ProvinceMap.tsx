@@ -12,7 +12,6 @@ import { f } from "../use.ts";
 import { MapController, type Hit, type Marker } from "./controller.ts";
 import { parseView, project, type Point } from "./geometry.ts";
 import { buildScene, type Scene } from "./scene.ts";
-import { box } from "virtual:coast";
 
 /** So many alarms get a marker that can be reached by keyboard; the list has them all. */
 const MARKERS = 40;
@@ -46,8 +45,7 @@ function pins(active: readonly AlarmView[], scene: Scene, sites: MapDocument["si
     const at = middle ?? (alarm.lat !== null && alarm.lon !== null ? project(alarm.lon, alarm.lat) : null);
     if (!at) continue;
     const inset =
-      !middle && alarm.lat !== null && alarm.lon !== null &&
-      (alarm.lon < box[0] || alarm.lon > box[2] || alarm.lat < box[1] || alarm.lat > box[3]);
+      !middle && alarm.lat !== null && alarm.lon !== null && scene.far(alarm.lon, alarm.lat);
     const severe = alarm.severity === "critical" || alarm.severity === "major";
     // A data centre has its own label; a second one would only crowd it.
     const named = scene.main.centers.some((center) => center.site === alarm.site);

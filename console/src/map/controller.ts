@@ -16,7 +16,7 @@ import {
 } from "./geometry.ts";
 import { place, type Box, type Label } from "./labels.ts";
 import { buildMarks, slotOffset, type Colour, type Marks, type Palette } from "./marks.ts";
-import { buildRegions, type Regions } from "./regions.ts";
+import { buildRegions, onLand, type Regions } from "./regions.ts";
 import { openRenderer, type Frame, type Renderer } from "./renderer.ts";
 import type { Scene, Sheet } from "./scene.ts";
 import type { Rect } from "./view.ts";
@@ -129,7 +129,7 @@ export class MapController {
 
   setScene(scene: Scene): void {
     this.scene = scene;
-    this.regions = buildRegions(scene.sites);
+    this.regions = buildRegions(scene.sites, scene.box);
     this.remark();
   }
 
@@ -330,7 +330,7 @@ export class MapController {
     const view = this.current();
     if (!context || !view || !this.regions) return;
     const { w, h } = this.size;
-    const { land, province, communeBorders, provinceBorder } = this.regions;
+    const { abroad, land, province, communeBorders, provinceBorder } = this.regions;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.fillStyle = ink.sea;
     context.fillRect(0, 0, w, h);
@@ -339,6 +339,7 @@ export class MapController {
     context.lineJoin = "round";
     context.lineCap = "round";
     context.fillStyle = ink.land;
+    context.fill(abroad);
     context.fill(land);
     context.save();
     context.clip(land);
@@ -353,6 +354,7 @@ export class MapController {
     context.restore();
     context.strokeStyle = ink.coast;
     context.lineWidth = 1.1 / view.k;
+    context.stroke(abroad);
     context.stroke(land);
 
     const rect = this.insetRect();
@@ -476,7 +478,9 @@ export class MapController {
   private drawSea(context: CanvasRenderingContext2D, ink: Ink): void {
     const [view, bounds] = [this.current(), this.scene?.main.bounds];
     if (!view || !bounds || this.size.w < 560) return;
-    const at = toScreen(view, this.size, { x: bounds.x1 + 0.28, y: bounds.y0 + (bounds.y1 - bounds.y0) * 0.52 });
+    const spot = { x: bounds.x1 + 0.28, y: bounds.y0 + (bounds.y1 - bounds.y0) * 0.52 };
+    if (!this.regions || onLand(this.regions.dry, spot)) return; // a province without a coast there
+    const at = toScreen(view, this.size, spot);
     context.font = `italic 400 ${ink.em * 1.05}px ${ink.font}`;
     context.textAlign = "center";
     context.fillStyle = ink.seaLabel;

@@ -4,7 +4,7 @@ import { box } from "virtual:coast";
 const RAD = Math.PI / 180;
 const mercator = (lat: number): number => Math.log(Math.tan(Math.PI / 4 + (lat * RAD) / 2)) / RAD;
 
-// The plane's origin is inside the province, so that 32-bit floats are good to centimetres.
+// The plane's origin is in the middle of the country: 32-bit floats are good to a decimetre.
 const LON0 = (box[0] + box[2]) / 2;
 const Y0 = mercator((box[1] + box[3]) / 2);
 

@@ -4,7 +4,8 @@
  * few kilometres from the last site and at the coast.
  */
 import { Delaunay } from "d3-delaunay";
-import { rings } from "virtual:coast";
+import { abroad, rings } from "virtual:coast";
+import { clip, type Box } from "./clip.ts";
 import { boundsOf, insideRing, project, type Point } from "./geometry.ts";
 
 const CELL = 0.04; // grid step in degrees, about 4 km
@@ -12,16 +13,32 @@ const REACH = 0.1; // a region ends this far from its last site, about 11 km
 const SHORE = 0.012; // land drawn around a site the coarse coast leaves in the sea, about 1.3 km
 
 export interface Regions {
+  /** All land, the neighbours' too. */
+  dry: Land;
+  abroad: Path2D;
   land: Path2D;
   province: Path2D;
   communeBorders: Path2D;
   provinceBorder: Path2D;
 }
 
-export const landRings: readonly Point[][] = rings.map((ring) => ring.map(([lon, lat]) => project(lon, lat)));
+export type Land = readonly Point[][];
 
-export function onLand(point: Point): boolean {
-  return landRings.some((ring) => insideRing(ring, point));
+/** The country's land inside a box of degrees, on the plane. */
+export const landOf = (box: Box): Land => cutOut(rings, box);
+
+/** The same of its neighbours: land, and never the province's. */
+export const abroadOf = (box: Box): Land => cutOut(abroad, box);
+
+function cutOut(from: typeof rings, box: Box): Land {
+  return from
+    .map((ring) => clip(ring, box))
+    .filter((ring) => ring.length >= 3)
+    .map((ring) => ring.map(([lon, lat]) => project(lon, lat)));
+}
+
+export function onLand(land: Land, point: Point): boolean {
+  return land.some((ring) => insideRing(ring, point));
 }
 
 /** Points around the province that belong to nobody; what they enclose stays the province's. */
@@ -65,21 +82,28 @@ export function outside(sites: readonly Point[]): Point[] {
   return found;
 }
 
-export function buildRegions(sites: readonly (Point & { commune: number })[]): Regions {
-  const land = new Path2D();
-  for (const ring of landRings) {
+function pathOf(rings: Land): Path2D {
+  const path = new Path2D();
+  for (const ring of rings) {
     for (const [index, { x, y }] of ring.entries()) {
-      if (index === 0) land.moveTo(x, y);
-      else land.lineTo(x, y);
+      if (index === 0) path.moveTo(x, y);
+      else path.lineTo(x, y);
     }
-    land.closePath();
+    path.closePath();
   }
+  return path;
+}
+
+export function buildRegions(sites: readonly (Point & { commune: number })[], box: Box): Regions {
+  const coast = landOf(box);
+  const neighbours = abroadOf(box);
+  const land = pathOf(coast);
   for (const site of sites) {
-    if (onLand(site)) continue;
+    if (onLand(coast, site)) continue;
     land.moveTo(site.x + SHORE, site.y);
     land.arc(site.x, site.y, SHORE, 0, 2 * Math.PI);
   }
-  const regions = { land, province: new Path2D(), communeBorders: new Path2D(), provinceBorder: new Path2D() };
+  const regions = { dry: [...coast, ...neighbours], abroad: pathOf(neighbours), land, province: new Path2D(), communeBorders: new Path2D(), provinceBorder: new Path2D() };
   if (sites.length < 3) return regions;
 
   const ghosts = outside(sites);

@@ -1,6 +1,6 @@
 /** The inventory as places on the plane: worked out once, whenever the inventory changes. */
-import { box } from "virtual:coast";
 import type { MapDocument } from "../api/types.ts";
+import type { Box } from "./clip.ts";
 import { boundsOf, project, type Bounds, type Point } from "./geometry.ts";
 
 export interface Station extends Point {
@@ -42,6 +42,10 @@ export interface Sheet {
 }
 
 export interface Scene {
+  /** What of the land is drawn, in degrees: the province with a margin, so that it can be dragged. */
+  box: Box;
+  /** Whether a place belongs to the inset. */
+  far: (lon: number, lat: number) => boolean;
   main: Sheet;
   inset: Sheet;
   /** Sites and centres of communes on the main sheet with the commune's number, for the regions. */
@@ -55,11 +59,13 @@ export function shortName(name: string): string {
 
 const emptySheet = (): Sheet => ({ stations: [], spans: [], centers: [], places: [], bounds: null });
 
-const far = (lon: number, lat: number): boolean =>
-  lon < box[0] || lon > box[2] || lat < box[1] || lat > box[3];
+const MARGIN = 1.1; // degrees
 
 export function buildScene(document: MapDocument): Scene {
-  const scene: Scene = { main: emptySheet(), inset: emptySheet(), sites: [] };
+  const [west, south, east, north] = document.bbox;
+  const far = (lon: number, lat: number): boolean => lon < west || lon > east || lat < south || lat > north;
+  const box: Box = [west - MARGIN, south - MARGIN, east + MARGIN, north + MARGIN];
+  const scene: Scene = { box, far, main: emptySheet(), inset: emptySheet(), sites: [] };
   const sites = document.sites.map((site) => ({
     ...site,
     ...project(site.lon, site.lat),
