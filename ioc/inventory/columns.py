@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -245,6 +244,3 @@ def _plain(text: str) -> bool:
         )
     except CellError:
         return False
-
-
-Reader = Callable[[Cell], object]

@@ -140,6 +140,7 @@ async def test_the_commands_talk_to_the_running_service(service: Service, tmp_pa
         assert "Phường Nha Trang" in one.stdout
         gone = await run("inventory", "retire", "KH-LAB-03")
         assert gone.returncode == 0, gone.stderr
+        assert "0 standing alarms of it clear; its readings and past alarms stay" in gone.stdout
         file = tmp_path / "inventory.json"
         exported = await run("inventory", "export", str(file))
         assert exported.returncode == 0, exported.stderr
