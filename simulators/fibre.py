@@ -22,6 +22,8 @@ NO_LIGHT_DBM = -40.0
 _CLASSES = {"LR": (9.0, -2.0, -18.4), "ER": (14.0, 0.5, -19.8), "ZR": (60.0, 2.5, -28.0)}
 _QUARTER_HOUR_MS = 900_000
 _FLAP_PERIOD_S = 16.0
+# So slowly a bend grows, where a scenario says nothing else.
+BEND_OVER_S = 120.0
 
 
 class Spans:
@@ -84,7 +86,7 @@ class Spans:
         self.lit = lit
         bent = np.where(table.fault("span-bend"), 4.5, 0.0)
         # A bend gets worse over minutes (a cable under a slipping load), and is mended at once.
-        growing = self._bend_db + 4.5 * dt_s / 120.0
+        growing = self._bend_db + 4.5 * dt_s / table.amount("span-bend", BEND_OVER_S)
         self._bend_db = np.where(bent > 0.0, np.minimum(growing, bent), 0.0)
         wander(self._noise_db, self.rng, sigma=0.04, dt_s=dt_s, tau_s=600.0)
         warm = outdoor_temperature_c(now_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -42,6 +43,14 @@ class Network:
             reached[a[reached[b]]] = True
             reached &= powered
         return reached
+
+    def without(self, row: int) -> Network:
+        """The same network less one span; the rows behind it move up by one."""
+        left = copy.copy(self)
+        left.spans = [*self.spans[:row], *self.spans[row + 1 :]]
+        left.span_index = {span.id: at for at, span in enumerate(left.spans)}
+        left.a, left.b = np.delete(self.a, row), np.delete(self.b, row)
+        return left
 
     def cut_off_by(self) -> dict[int, list[int]]:
         """For each span whose failure alone cuts sites off (a bridge): which sites.
