@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Iterable
 
@@ -14,10 +15,8 @@ from simulators.province import Province
 from simulators.scenario import SPAN_ROLES, Circle, Selector
 
 _KM_PER_DEGREE = 111.2
-# So many ducts are tried: each is a walk over the whole network.
+# So many ducts or pairs of cuts are tried: each is a walk over the whole network.
 _MOST_TRIED = 80
-# And the first cuts of so many rings, each with every second one.
-_RINGS_TRIED = 24
 
 
 def km_between(lat: float, lon: float, to_lat: float, to_lon: float) -> float:
@@ -177,22 +176,12 @@ def _drawn(rows: list[int], count: int, rng: np.random.Generator) -> list[int]:
 def _ring_pairs(
     province: Province, allowed: set[int], reach: Reach, rng: np.random.Generator
 ) -> list[tuple[int, tuple[int, ...]]]:
-    """Pairs of spans, neither of them a bridge, that are one together: after the first cut the
-    second has become a bridge."""
-    network = province.network
-    alone = network.cut_off_by()
-    rings = [row for row in sorted(allowed) if row not in alone]
-    found: list[tuple[int, tuple[int, ...]]] = []
-    for first in _drawn(rings, _RINGS_TRIED, rng):
-        without = network.without(first)
-        for second, sites in without.cut_off_by().items():
-            row = second if second < first else second + 1
-            if row in alone or row not in allowed or province.real[sites].any():
-                continue
-            count = int(reach.stations[sites].sum())
-            if count:
-                found.append((count, (first, row)))
-    return found
+    """Pairs of spans that cut off together what neither does alone, out of rings drawn."""
+    rings = [[row for row in rows if row in allowed] for rows in province.network.cut_together()]
+    pairs = [pair for rows in rings for pair in itertools.combinations(rows, 2)]
+    drawn = [pairs[at] for at in rng.permutation(len(pairs))[:_MOST_TRIED].tolist()]
+    counted = [(reach.cut(pair), pair) for pair in drawn]
+    return [(count, pair) for count, pair in counted if count]
 
 
 def _ducts(

@@ -90,9 +90,7 @@ class Sender:
         self._next_ms: dict[int, IntArray] = {}
         self._stagger = rng.random(len(table))
         self._columns: dict[str, npt.NDArray[Any]] = {}
-        self._spiked = next(
-            (name for name in kind.metrics if kind.metrics[name].type == "float"), None
-        )
+        self._spiked = lying_metric(kind)
 
     def keep_for_later(self, assets: BoolArray) -> None:
         """These assets have a buffer: what they read while they are cut off is sent later, in one
@@ -105,7 +103,7 @@ class Sender:
             if values.dtype.kind == "f" and name not in _AS_IT_IS:
                 values = np.round(values, self._kind.metrics[name].decimals)
             self._columns[name] = values
-        if self._spiked is not None:
+        if self._spiked:
             self._hold_stuck(self._spiked)
 
     def _hold_stuck(self, metric: str) -> None:
@@ -257,6 +255,11 @@ class Sender:
             payload = nonsense(payload, seq, spiked or "value")
             return Message(self._topics[row], payload, valid=seq % 4 in (1, 2))
         return Message(self._topics[row], payload)
+
+
+def lying_metric(kind: Kind) -> str:
+    """The metric whose sensor spikes or is stuck: the kind's first measured number; "" for none."""
+    return next((name for name in kind.metrics if kind.metrics[name].type == "float"), "")
 
 
 def nonsense(payload: bytes, number: int, metric: str) -> bytes:

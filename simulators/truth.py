@@ -17,6 +17,7 @@ from ioc.catalog import Catalog, Equals, Rule, Threshold
 from simulators.faults import FAULTS
 from simulators.feed import Feed
 from simulators.ideal import told
+from simulators.messages import lying_metric
 from simulators.plan import Breakage
 from simulators.table import BoolArray, Table
 from simulators.trace import Tracer
@@ -44,7 +45,8 @@ class Affected(msgspec.Struct, kw_only=True):
     ``silent``: it sends nothing. ``degraded``: what it measures is beyond a limit of the catalog,
     ``rules`` says of which (it may come and go for up to ten minutes). ``alarm``: the device itself
     raises an alarm when it can speak. ``nonsense``: what it sends is no valid reading.
-    ``clock_wrong``: its times are. ``spiking``, ``stuck``: a sensor of it lies. ``also``: other
+    ``clock_wrong``: its times are. ``spiking``, ``stuck``: the sensor of
+    ``metric`` lies. ``also``: other
     incidents without which it would not have been so.
     """
 
@@ -54,6 +56,7 @@ class Affected(msgspec.Struct, kw_only=True):
     begin: Ms
     end: EndMs = None
     rules: list[str] = []
+    metric: str = ""
     also: list[int] = []
 
 
@@ -126,6 +129,7 @@ class TruthWriter:
 
     def __init__(self, feed: Feed, catalog: Catalog) -> None:
         self._feed = feed
+        self._catalog = catalog
         self._province = feed.province
         self._tracer = Tracer(feed.province)
         self._incidents: dict[int, Incident] = {}
@@ -165,6 +169,8 @@ class TruthWriter:
             for asset in broken.assets:
                 kind = self._province.faults.kind_of(asset)
                 found = Affected(asset=asset, kind=kind, how=how, begin=now_ms, end=end_ms)
+                if how in ("spiking", "stuck"):
+                    found.metric = lying_metric(self._catalog.kinds[kind])
                 incident.affected.append(found)
 
     def write(self, path: Path) -> None:

@@ -315,6 +315,10 @@ def test_every_fault_is_noticed_and_ends(fault: str, kind: str) -> None:
         ]
         assert spiked
         assert {seq % 6 for seq in spiked} == {3}, "one reading, and the next is right again"
+    elif fault == "sensor-stuck":
+        metrics = [one.metrics for one in telemetry(found, asset)]
+        metric = next(name for name, value in metrics[0].items() if type(value) is float)
+        assert len({one[metric] for one in metrics}) == 1
     elif fault == "flapping-link":
         ups = [one.content.get("link_up", one.content.get("up")) for one in telemetry(found, asset)]
         assert sum(a != b for a, b in pairwise(ups)) > 10

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
+import yaml
 
 from ioc.catalog.causes import PROBABLE_CAUSES
 from ioc.errors import ConfigError, FileError
@@ -59,6 +61,17 @@ def test_a_scenario_reads_and_names_the_schema(name: str) -> None:
 def test_the_schema_is_what_the_code_gives() -> None:
     """python -c "from simulators.scenario import schema_text; print(schema_text(), end='')" """
     assert (scenarios_folder() / SCHEMA_FILE).read_text(encoding="utf-8") == schema_text()
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_the_schema_takes_every_scenario(name: str) -> None:
+    """As an editor sees the file: times are texts, the start is a time."""
+    content = yaml.safe_load(scenario_path(name).read_text(encoding="utf-8"))
+    content["start"] = content["start"].isoformat()
+    jsonschema_rs.validate(json.loads(schema_text()), content)
+    content["steps"] = [{"fault": "span-cuts", "where": {}, "at": "1m", "for": "1m"}]
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.validate(json.loads(schema_text()), content)
 
 
 def test_the_schema_knows_files_as_they_are_written() -> None:
