@@ -106,7 +106,7 @@ class Spans:
         columns["module_temperature_c"] = warm + 14.0 + self._noise_db * 5.0
         columns["link_up"] = lit
         ratio = 10.0 ** np.clip(-6.3 - 0.75 * margin, -15.0, -2.0)
-        columns["pre_fec_ber"] = np.array([float(f"{value:.2e}") for value in ratio.tolist()])
+        columns["pre_fec_ber"] = ratio
         lost = np.where(ratio > 5e-5, np.round(ratio * 1e7), 0.0)
         columns["uncorrected_frames"] = lost.astype(np.int64)
         for name in (

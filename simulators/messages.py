@@ -25,8 +25,8 @@ CLOCK_SKEW_S = 45 * 60.0
 BUFFERED = 120
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-# How far rounding goes for what has very small values; the catalog's decimals are for people.
-_AS_IT_IS = frozenset({"pre_fec_ber"})
+# What has very small values is sent with three digits; the catalog's decimals are for people.
+_THREE_DIGITS = frozenset({"pre_fec_ber"})
 
 
 class Message(NamedTuple):
@@ -98,11 +98,8 @@ class Sender:
         self._buffers = assets
 
     def refresh(self) -> None:
-        """Take over what the physics worked out, rounded as a sensor's display would be."""
-        for name, values in self.table.columns.items():
-            if values.dtype.kind == "f" and name not in _AS_IT_IS:
-                values = np.round(values, self._kind.metrics[name].decimals)
-            self._columns[name] = values
+        """Take over what the physics worked out."""
+        self._columns = dict(self.table.columns)
         if self._spiked:
             self._hold_stuck(self._spiked)
 
@@ -217,11 +214,21 @@ class Sender:
             rows = rows[chosen]
             contents = [content for content, take in zip(contents, chosen, strict=True) if take]
         names = group.names
-        values = zip(*(self._columns[name][rows].tolist() for name in names), strict=True)
+        values = zip(*(self._read(name, rows) for name in names), strict=True)
         for content, row in zip(contents, values, strict=True):
             content.update(zip(names, row, strict=True))
         if group.cadence_s > self._slow_above_s and self._sent is not None:
             self._sent(rows)
+
+    def _read(self, name: str, rows: IntArray) -> list[Any]:
+        """What these assets read, rounded as a sensor's display would be: only what is sent is."""
+        values = self._columns[name][rows]
+        if name in _THREE_DIGITS:
+            return [float(f"{value:.2e}") for value in values.tolist()]
+        if values.dtype.kind == "f":
+            values = values.round(self._kind.metrics[name].decimals)
+        found: list[Any] = values.tolist()
+        return found
 
     def _due(self, cadence_s: int, rows: IntArray, now_ms: int) -> BoolArray:
         """Whose slower metrics are due; they are then planned a cadence later."""
