@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from simulators.faults import FaultError
@@ -38,9 +40,15 @@ def reply_topic(province: str, request: str) -> str:
     return f"ioc-sim/v1/{province}/reply/{request}"
 
 
-def answer(province: Province, payload: bytes, *, named: str) -> list[Message]:
+def answer(
+    province: Province,
+    payload: bytes,
+    *,
+    named: str,
+    begun: Callable[[InjectRequest], None] | None = None,
+) -> list[Message]:
     """Do what one request asks for; the answer to publish. What is no request at all is not
-    answered. ``named`` is the province's id."""
+    answered. ``named`` is the province's id, ``begun`` is told what was done."""
     if len(payload) > MAX_INJECT_BYTES:
         return []
     try:
@@ -50,6 +58,8 @@ def answer(province: Province, payload: bytes, *, named: str) -> list[Message]:
     if not asked.id.isalnum() or len(asked.id) > 64:
         return []
     reply = _begin(province, asked)
+    if begun is not None and reply.until_ms is not None:
+        begun(asked)
     return [Message(reply_topic(named, asked.id), msgspec.json.encode(reply))]
 
 

@@ -20,7 +20,9 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 import time
+from collections import deque
 from pathlib import Path
 
 import msgspec
@@ -42,7 +44,8 @@ class PublishLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.commits = 0
-        self._lines: list[bytes] = []
+        self._lines: deque[bytes] = deque()
+        self._writing = threading.Lock()
         self._about: dict[int, bytes] = {}
         try:
             self._file = path.open("ab", buffering=0)
@@ -75,24 +78,27 @@ class PublishLog:
 
         Raises ``FileError`` when it cannot be: nothing may be sent then.
         """
-        lines, self._lines = self._lines, []
-        await asyncio.to_thread(self._write, lines)
+        await asyncio.to_thread(self._write)
 
-    def _write(self, lines: list[bytes]) -> None:
-        content = memoryview(b"".join(lines))
-        try:
-            while content:
-                content = content[self._file.write(content) :]
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _failed(self.path, error) from error
-        self.commits += 1
+    def _write(self) -> None:
+        # A commit that was cancelled may not have begun, or still be writing in its thread: its
+        # lines are taken here, one commit at a time.
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            content = memoryview(b"".join(lines))
+            try:
+                while content:
+                    content = content[self._file.write(content) :]
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise _failed(self.path, error) from error
+            self.commits += 1
 
     def close(self) -> None:
         """Commit what is left and close. Can be called more than once."""
         if not self._file.closed:
             try:
-                self._write(self._lines)
+                self._write()
             finally:
                 self._file.close()
 

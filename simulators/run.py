@@ -19,7 +19,7 @@ from ioc.ingest.broker import Broker
 from ioc.inventory.file import InventoryFile, read_inventory
 from ioc.inventory.province import load_province
 from simulators.feed import Feed, FeedOptions
-from simulators.inject import answer, inject_topic
+from simulators.inject import InjectRequest, answer, inject_topic
 from simulators.kept import Kept
 from simulators.messages import Message
 from simulators.plan import Breakage
@@ -274,7 +274,20 @@ class Run:
             await self.publisher.put(self._stamp.messages(messages))
 
     async def _inject(self, payload: bytes) -> list[Message]:
-        return answer(self.province, payload, named=self.named)
+        return answer(self.province, payload, named=self.named, begun=self._injected)
+
+    def _injected(self, asked: InjectRequest) -> None:
+        if self.truth is not None:
+            at_s = self.feed.script.elapsed_s
+            self.truth.begun(
+                Breakage(
+                    incident=self.truth.next_number(),
+                    fault=asked.fault,
+                    assets=(asked.asset,),
+                    at_s=at_s,
+                    until_s=at_s + asked.for_s,
+                )
+            )
 
     def progress(self, *, rate: float) -> Progress:
         publisher = self.publisher

@@ -173,6 +173,11 @@ class TruthWriter:
                     found.metric = lying_metric(self._catalog.kinds[kind])
                 incident.affected.append(found)
 
+    def next_number(self) -> int:
+        """For an incident that is not of the plan."""
+        planned = (one.incident for one in self._feed.plan.breakages)
+        return max(*planned, *self._incidents, 0, 0) + 1
+
     def write(self, path: Path) -> None:
         """Write the file in one step. Raises ``OSError``."""
         content = msgspec.json.format(msgspec.json.encode(self.truth()), indent=1) + b"\n"
