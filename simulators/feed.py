@@ -31,10 +31,9 @@ def tick_s(interval_s: float) -> float:
 
 
 def physics_s(interval_s: float) -> float:
-    """The grain of the physics: a second, a fifteenth of the interval where it is longer than a
-    minute (20 s at five minutes), a minute at the most. By the interval alone: never by the speed
-    of the run."""
-    return min(tick_s(interval_s), _LONGEST_STEP_S) if interval_s > _SLOW_ABOVE_S else 1.0
+    """The grain of the physics: a fifteenth of the interval (20 s at five minutes), but at least a
+    second and at most a minute. By the interval alone: never by the speed of the run."""
+    return min(max(interval_s / _SLOTS_SLOW, 1.0), _LONGEST_STEP_S)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,6 +85,7 @@ def make_plan(scenario: Scenario, province: Province, *, seed: int, path: Path) 
     loads = tuple(maker.load(number) for number in range(len(scenario.load)))
     windows = tuple(maker.window(number) for number in range(len(scenario.maintenance)))
     drafts = [draft for number in range(len(scenario.steps)) for draft in maker.step(number)]
+    maker.check_areas()
     if maker.faults:
         raise FileError(maker.faults)
     breakages = maker.repaired(drafts)
@@ -110,6 +111,7 @@ class _Maker:
         self._known = {asset for table in province.tables.values() for asset in table.index}
         self._incidents = 0
         self._groups_of: dict[str, frozenset[str]] = {}
+        self._passed_over: set[str] = set()
 
     def group(self, place: int, name: str) -> None:
         selector = self.scenario.groups[name]
@@ -163,6 +165,12 @@ class _Maker:
                 )
             )
         return drafts
+
+    def check_areas(self) -> None:
+        """An area that passes by everything is a mistake, or another province's."""
+        used = {step.within for step in self.scenario.steps if step.within is not None}
+        for name in sorted(used - self._passed_over):
+            self._fault(("areas", name), "passes over none of this inventory's assets")
 
     def repaired(self, drafts: list[_Draft]) -> list[Breakage]:
         """Send the crews: first come, first served."""
@@ -249,6 +257,8 @@ class _Maker:
         lat = sum(asset.lat for asset in assets) / len(assets)
         lon = sum(asset.lon for asset in assets) / len(assets)
         stay = _stay(self.scenario.areas[step.within], lat, lon)
+        if stay is not None:
+            self._passed_over.add(step.within)
         if stay is None or luck >= step.chance * stay.closeness:
             return None
         return stay.from_s + moment * (stay.to_s - stay.from_s)

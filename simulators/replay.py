@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from simulators.messages import Message
 from simulators.publish_log import PublishLog
 from simulators.publisher import Publisher
 from simulators.record import Record
-from simulators.run import Progress, local_time, while_alive
+from simulators.run import Progress, local_time, pace, while_alive
 from simulators.stamp import Stamp, draw_boot
 
 _DRAIN_S = 3.0
@@ -109,11 +108,10 @@ class Replay:
         return ""
 
     def opening(self) -> str:
-        header, speed = self.record.header, self.options.speed
-        pace = "as fast as it goes" if math.isinf(speed) else f"{speed:g} times the time"
+        header = self.record.header
         return (
             f"{self.options.file}: scenario {header.scenario} of {header.province}, seed "
-            f"{header.seed}, {header.assets:,} assets, {pace}"
+            f"{header.seed}, {header.assets:,} assets, {pace(self.options.speed)}"
         )
 
     def closing(self) -> str:

@@ -314,7 +314,9 @@ class Run:
 
     @property
     def happening(self) -> str:
-        """Changes whenever something begins or ends."""
+        """Changes whenever something begins or ends, where that is told at once."""
+        if not self.options.live:
+            return ""
         return ",".join(f"{fault.asset} {fault.fault}" for fault in self.province.faults.active)
 
     def opening(self) -> str:
@@ -323,10 +325,9 @@ class Run:
         line = f"{self.province.size:,} assets, one reading each every {options.interval_s:g} s"
         if options.live:
             return line
-        speed = "as fast as it goes" if math.isinf(options.speed) else f"{options.speed:g} times"
         named = self.feed_options.scenario_path.stem
         begin = local_time(self.feed_options.start_ms)
-        return f"{line}; scenario {named} from {begin}, {speed} the time"
+        return f"{line}; scenario {named} from {begin}, {pace(options.speed)}"
 
     def closing(self) -> str:
         """The last line of a run."""
@@ -355,6 +356,13 @@ async def while_alive(publishing: asyncio.Task[None], work: Coroutine[None, None
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def pace(speed: float) -> str:
+    """A run's speed for a person."""
+    if math.isinf(speed):
+        return "as fast as it goes"
+    return "in real time" if speed == 1.0 else f"{speed:g} times as fast as real time"
 
 
 def local_time(now_ms: int) -> str:

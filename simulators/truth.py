@@ -168,7 +168,8 @@ class TruthWriter:
         if how is not None:
             for asset in broken.assets:
                 kind = self._province.faults.kind_of(asset)
-                found = Affected(asset=asset, kind=kind, how=how, begin=now_ms, end=end_ms)
+                # What is sent at this very moment has left already.
+                found = Affected(asset=asset, kind=kind, how=how, begin=now_ms + 1, end=end_ms)
                 if how in ("spiking", "stuck"):
                     found.metric = lying_metric(self._catalog.kinds[kind])
                 incident.affected.append(found)

@@ -152,6 +152,20 @@ steps:
         assert abs(one.at_s - passes_s) < 40 / 20 * 3600 + 400
 
 
+def test_a_storm_that_passes_by_is_told(tmp_path: Path) -> None:
+    content = """\
+areas:
+  storm:
+    track: [[120.0, 12.0]]
+    speed_km_h: 20
+    radius_km: 40
+    text: { vi: a, en: a }
+steps: [{ fault: vswr, where: { kinds: [bts] }, within: storm, for: 1h }]
+"""
+    with pytest.raises(FileError, match=r"x\.yaml:6: areas\.storm: passes over none"):
+        planned(province(whole()), content, tmp_path)
+
+
 def test_crews_work_one_after_another(tmp_path: Path) -> None:
     content = """\
 crews: { us: { count: 2, from: 10m, takes: 20m } }

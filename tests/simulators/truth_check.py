@@ -139,8 +139,9 @@ class _Check:
                 )
                 for one in silent
             )
-            # Up to an interval at either edge of a silence, and one moment of sending.
-            usual_ms = (2.1 if silent_ms else 1.5) * self.interval_ms
+            # Up to an interval before, between and after silences, and one moment of sending.
+            pieces = [one for one in silent if before <= one["begin"] < after]
+            usual_ms = (len(pieces) + 1.1 if silent_ms else 1.5) * self.interval_ms
             if after - before - silent_ms > usual_ms:
                 self.faults.append(f"{asset}: nothing between {before} and {after}, and not silent")
 
