@@ -63,6 +63,12 @@ def write_whole(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
+def line_of(path: Path, location: tuple[int | str, ...]) -> int:
+    """The line of one field of a YAML file that was read before, counted from 1: for faults that
+    only show when its content is used."""
+    return _line(yaml.compose(path.read_text(encoding="utf-8"), Loader=Loader), location)
+
+
 def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
     """The line of the deepest part of ``location`` that the file has, counted from 1."""
     line = node.start_mark.line + 1 if node else 1

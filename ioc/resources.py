@@ -19,6 +19,14 @@ def provinces_folder() -> Path:
     raise ConfigError("province files: not found beside or inside the package; install it again")
 
 
+def scenarios_folder() -> Path:
+    """The folder of the scenario files. Raises ``ConfigError`` when there is none."""
+    for folder in (_PACKAGE / "_data" / "scenarios", _CHECKOUT / "scenarios"):
+        if folder.is_dir():
+            return folder
+    raise ConfigError("scenario files: not found beside or inside the package; install it again")
+
+
 def grafana_folder() -> Path:
     """The folder of Grafana's boards and provisioning files. Raises ``ConfigError`` when there is
     none."""

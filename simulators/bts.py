@@ -40,6 +40,8 @@ class Stations:
         people = np.where(population > 0, population, rng.uniform(150.0, 900.0, count))
         # Of the people covered, about one in eight is in an RRC connection in the busy hour.
         self._busy_users = np.maximum(people * rng.uniform(0.08, 0.16, count), 3.0)
+        # Set by a scenario: more people than usual (a holiday), or fewer.
+        self.load_factor: FloatArray = np.ones(count)
         self._speed = rng.uniform(0.85, 1.15, count)
         self._vswr = rng.uniform(1.08, 1.32, count)
         self._floor_dbm = rng.uniform(-118.5, -113.5, count)
@@ -66,7 +68,8 @@ class Stations:
 
         wander(self._users_noise, self.rng, sigma=0.05, dt_s=dt_s, tau_s=1800.0)
         wander(self._radio_noise, self.rng, sigma=0.6, dt_s=dt_s, tau_s=600.0)
-        load = np.clip(traffic(now_ms) * self._share * (1.0 + self._users_noise), 0.0, 0.97)
+        usual = traffic(now_ms) * self._share * self.load_factor
+        load = np.clip(usual * (1.0 + self._users_noise), 0.0, 0.97)
         power_w = np.where(on, self._power_w(load, radiating), 0.0)
         sites.load_w = self._load_of_sites(power_w)
         self._read_power(power_w)

@@ -31,6 +31,9 @@ _OTHER = (0.13, 0.24)
 # warms by about a degree a minute.
 _HEAT_CAPACITY_H = 1.0 / 60.0
 _BACKUP_AT_H = 2.0
+# The share of a site's load that the other one takes over when it is lost; an assumption, as much
+# as its cooling can carry.
+_MUST_NOT_STOP = 0.3
 
 
 class DataCentres:
@@ -115,6 +118,7 @@ class DataCentres:
         rack_kw = self._rack_kw * busy * (1.0 + 0.02 * np.sin(now_ms / 7e5 + self._rack_offset_c))
         # Servers slow down when their air is hot.
         rack_kw = rack_kw * np.where(self._room_c > 38.0, 0.7, 1.0)[self._place["rack"]]
+        rack_kw = rack_kw * self._taken_over(rack_kw)[self._place["rack"]]
         racks = np.bincount(self._place["rack"], rack_kw, minlength=len(self.places))
         it_kw = np.where(racks > 0.0, racks, self._it_kw * busy) * self.powered
         mains = ~(
@@ -128,6 +132,16 @@ class DataCentres:
         self._move_data(now_ms, dt_s, reached)
         self._read_site(now_ms, it_kw, cooling_kw, mains)
         self._read_power_source(it_kw + cooling_kw, mains)
+
+    def _taken_over(self, rack_kw: FloatArray) -> FloatArray:
+        """What each site's load is multiplied by when another one has lost its power: what must
+        not stop runs on here then."""
+        racks = np.bincount(self._place["rack"], rack_kw, minlength=len(self.places))
+        lost_kw = float(racks[~self.powered].sum())
+        standing_kw = float(racks[self.powered].sum())
+        if lost_kw <= 0.0 or standing_kw <= 0.0:
+            return np.ones(len(self.places))
+        return np.where(self.powered, 1.0 + _MUST_NOT_STOP * lost_kw / standing_kw, 1.0)
 
     def _transfer(self, mains: BoolArray, dt_s: float) -> None:
         """The genset starts when mains is gone; the switch goes back a minute after it is."""

@@ -15,6 +15,7 @@ _TRAFFIC = np.array(
         *(0.74, 0.68, 0.64, 0.64, 0.67, 0.73, 0.81, 0.91, 1.00, 0.98, 0.82, 0.58),
     ]
 )
+_HOURS, _AROUND_THE_CLOCK = np.arange(25.0), np.append(_TRAFFIC, _TRAFFIC[0])
 # People stay at home at weekends: offices' data comes down, the evening stays.
 _WEEKEND = 0.93
 _MS_PER_DAY = 86_400_000
@@ -32,7 +33,7 @@ def weekday(now_ms: int) -> int:
 
 def traffic(now_ms: int) -> float:
     """Traffic as a share of the busy hour's, 0 to 1."""
-    share = float(np.interp(local_hour(now_ms), np.arange(25), [*_TRAFFIC, _TRAFFIC[0]]))
+    share = float(np.interp(local_hour(now_ms), _HOURS, _AROUND_THE_CLOCK))
     return share * (_WEEKEND if weekday(now_ms) >= 5 else 1.0)
 
 

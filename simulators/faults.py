@@ -193,6 +193,19 @@ FAULTS: dict[str, FaultKind] = dict(
             en="Cooling fails and it grows hot (on a site: all its units).",
         ),
         _kind(
+            "flood",
+            "bts",
+            vi="Nước ngập nhà trạm: sau mười phút mọi thiết bị mất nguồn.",
+            en="Water rises in the shelter: ten minutes later everything in it is without power.",
+            alarm=DeviceAlarm(
+                severity="critical",
+                event_type="environmental",
+                probable_cause="flood",
+                object="shelter",
+                text="Water in the shelter",
+            ),
+        ),
+        _kind(
             "low-fuel",
             "bts genset",
             vi="Bồn nhiên liệu của máy phát cố định gần cạn.",
@@ -275,6 +288,12 @@ FAULTS: dict[str, FaultKind] = dict(
             en="A sensor now and then reads one absurd value.",
         ),
         _kind(
+            "sensor-stuck",
+            "",
+            vi="Cảm biến bị treo: đọc mãi một giá trị.",
+            en="A sensor is stuck: it reads the same value again and again.",
+        ),
+        _kind(
             "bad-payload",
             "",
             vi="Phần mềm lỗi: gửi bản tin sai định dạng, tất cả vào khu cách ly.",
@@ -283,8 +302,8 @@ FAULTS: dict[str, FaultKind] = dict(
         _kind(
             "clock-skew",
             "",
-            vi="Đồng hồ thiết bị chạy nhanh 45 phút.",
-            en="The device's clock is 45 minutes fast.",
+            vi="Đồng hồ thiết bị chạy lệch: nhanh 45 phút nếu kịch bản không nói khác.",
+            en="The device's clock is wrong: 45 minutes fast where a scenario says nothing else.",
         ),
     )
 )

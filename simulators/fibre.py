@@ -22,6 +22,8 @@ NO_LIGHT_DBM = -40.0
 _CLASSES = {"LR": (9.0, -2.0, -18.4), "ER": (14.0, 0.5, -19.8), "ZR": (60.0, 2.5, -28.0)}
 _QUARTER_HOUR_MS = 900_000
 _FLAP_PERIOD_S = 16.0
+# So slowly a bend grows, where a scenario says nothing else.
+BEND_OVER_S = 120.0
 
 
 class Spans:
@@ -84,7 +86,7 @@ class Spans:
         self.lit = lit
         bent = np.where(table.fault("span-bend"), 4.5, 0.0)
         # A bend gets worse over minutes (a cable under a slipping load), and is mended at once.
-        growing = self._bend_db + 4.5 * dt_s / 120.0
+        growing = self._bend_db + 4.5 * dt_s / table.amount("span-bend", BEND_OVER_S)
         self._bend_db = np.where(bent > 0.0, np.minimum(growing, bent), 0.0)
         wander(self._noise_db, self.rng, sigma=0.04, dt_s=dt_s, tau_s=600.0)
         warm = outdoor_temperature_c(now_ms)
@@ -104,7 +106,7 @@ class Spans:
         columns["module_temperature_c"] = warm + 14.0 + self._noise_db * 5.0
         columns["link_up"] = lit
         ratio = 10.0 ** np.clip(-6.3 - 0.75 * margin, -15.0, -2.0)
-        columns["pre_fec_ber"] = np.array([float(f"{value:.2e}") for value in ratio.tolist()])
+        columns["pre_fec_ber"] = ratio
         lost = np.where(ratio > 5e-5, np.round(ratio * 1e7), 0.0)
         columns["uncorrected_frames"] = lost.astype(np.int64)
         for name in (

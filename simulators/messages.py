@@ -7,7 +7,8 @@ when they are due: at an asset's first message, and then each cadence, staggered
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,19 +18,23 @@ import numpy.typing as npt
 
 from ioc.catalog import Kind
 from simulators.faults import DeviceAlarm
-from simulators.table import BoolArray, IntArray, Table
+from simulators.table import BoolArray, FloatArray, IntArray, Table
 
-CLOCK_SKEW_MS = 45 * 60_000
+CLOCK_SKEW_S = 45 * 60.0
+# So many readings an asset without a way to a core keeps for later, the oldest given up first.
+BUFFERED = 120
 _encode = msgspec.json.Encoder().encode
-# How far rounding goes for what has very small values; the catalog's decimals are for people.
-_AS_IT_IS = frozenset({"pre_fec_ber"})
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+# What has very small values is sent with three digits; the catalog's decimals are for people.
+_THREE_DIGITS = frozenset({"pre_fec_ber"})
 
 
 class Message(NamedTuple):
-    """One MQTT message."""
+    """One MQTT message. ``valid`` is False where the payload is not meant to be JSON."""
 
     topic: str
     payload: bytes
+    valid: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,9 @@ class Sender:
         sent: Callable[[IntArray], None] | None = None,
     ) -> None:
         self.table = table
+        self._buffers: BoolArray | None = None
+        self._held: dict[int, deque[Message]] = {}
+        self._stuck: FloatArray | None = None
         self._kind = kind
         self._boot = boot
         self._sent = sent
@@ -82,21 +90,53 @@ class Sender:
         self._next_ms: dict[int, IntArray] = {}
         self._stagger = rng.random(len(table))
         self._columns: dict[str, npt.NDArray[Any]] = {}
-        self._spiked = next(
-            (name for name in kind.metrics if kind.metrics[name].type == "float"), None
-        )
+        self._spiked = lying_metric(kind)
+
+    def keep_for_later(self, assets: BoolArray) -> None:
+        """These assets have a buffer: what they read while they are cut off is sent later, in one
+        burst (the last ``BUFFERED`` readings)."""
+        self._buffers = assets
 
     def refresh(self) -> None:
-        """Take over what the physics worked out, rounded as a sensor's display would be."""
-        for name, values in self.table.columns.items():
-            if values.dtype.kind == "f" and name not in _AS_IT_IS:
-                values = np.round(values, self._kind.metrics[name].decimals)
-            self._columns[name] = values
+        """Take over what the physics worked out."""
+        self._columns = dict(self.table.columns)
+        if self._spiked:
+            self._hold_stuck(self._spiked)
+
+    def _hold_stuck(self, metric: str) -> None:
+        """A stuck sensor goes on reading what it read when it began to be."""
+        stuck = self.table.fault("sensor-stuck")
+        if not stuck.any():
+            self._stuck = None
+            return
+        read = self._columns[metric].astype(np.float64)
+        if self._stuck is None:
+            self._stuck = np.full(len(self.table), np.nan)
+        self._stuck = np.where(stuck, np.where(np.isnan(self._stuck), read, self._stuck), np.nan)
+        self._columns[metric] = np.where(stuck, self._stuck, read)
 
     def telemetry(self, slot: int, now_ms: int) -> list[Message]:
         """The messages of the assets whose moment this slot is."""
         rows = self._rows[slot]
-        rows = rows[self.table.speaking[rows]]
+        if not len(rows):
+            return []
+        speaking = self.table.speaking[rows]
+        if self._buffers is None:
+            return [message for _, message in self._made(rows[speaking], now_ms)]
+        keeping = self._buffers[rows] & self.table.cut_off[rows]
+        messages: list[Message] = []
+        for row, message in self._made(rows[speaking | keeping], now_ms):
+            held = self._held.get(row)
+            if not self.table.speaking[row]:
+                self._held.setdefault(row, deque(maxlen=BUFFERED)).append(message)
+                continue
+            if held:
+                messages += held
+                held.clear()
+            messages.append(message)
+        return messages
+
+    def _made(self, rows: IntArray, now_ms: int) -> list[tuple[int, Message]]:
         if not len(rows):
             return []
         self._begin_boots(rows)
@@ -114,12 +154,11 @@ class Sender:
             seq = self._seq[row]
             self._seq[row] = seq + 1
             content["ts"], content["boot"], content["seq"] = now_ms, boot, seq
-            payload = (
-                self._distort(row, content, seq)
-                if distorted is not None and distorted[place]
-                else _encode(content)
-            )
-            messages.append(Message(self._topics[row], payload))
+            if distorted is not None and distorted[place]:
+                message = self._distort(row, content, seq)
+            else:
+                message = Message(self._topics[row], _encode(content))
+            messages.append((row, message))
         return messages
 
     def alarm(
@@ -175,11 +214,21 @@ class Sender:
             rows = rows[chosen]
             contents = [content for content, take in zip(contents, chosen, strict=True) if take]
         names = group.names
-        values = zip(*(self._columns[name][rows].tolist() for name in names), strict=True)
+        values = zip(*(self._read(name, rows) for name in names), strict=True)
         for content, row in zip(contents, values, strict=True):
             content.update(zip(names, row, strict=True))
         if group.cadence_s > self._slow_above_s and self._sent is not None:
             self._sent(rows)
+
+    def _read(self, name: str, rows: IntArray) -> list[Any]:
+        """What these assets read, rounded as a sensor's display would be: only what is sent is."""
+        values = self._columns[name][rows]
+        if name in _THREE_DIGITS:
+            return [float(f"{value:.2e}") for value in values.tolist()]
+        if values.dtype.kind == "f":
+            values = values.round(self._kind.metrics[name].decimals)
+        found: list[Any] = values.tolist()
+        return found
 
     def _due(self, cadence_s: int, rows: IntArray, now_ms: int) -> BoolArray:
         """Whose slower metrics are due; they are then planned a cadence later."""
@@ -200,29 +249,35 @@ class Sender:
         touched: BoolArray = faults[0] | faults[1] | faults[2]
         return touched[rows] if touched.any() else None
 
-    def _distort(self, row: int, content: dict[str, Any], seq: int) -> bytes:
+    def _distort(self, row: int, content: dict[str, Any], seq: int) -> Message:
         if self.table.fault("clock-skew")[row]:
-            content["ts"] += CLOCK_SKEW_MS
+            content["ts"] += round(self.table.amount("clock-skew", CLOCK_SKEW_S)[row] * 1000)
         spiked = self._spiked
         if self.table.fault("sensor-spike")[row] and seq % 6 == 3 and spiked in content:
             most = self._kind.metrics[spiked].range
             assert most is not None, "a number has a range"
             content[spiked] = most[1] * 0.99
+        payload = _encode(content)
         if self.table.fault("bad-payload")[row]:
-            return _nonsense(content, seq, spiked)
-        return _encode(content)
+            payload = nonsense(payload, seq, spiked or "value")
+            return Message(self._topics[row], payload, valid=seq % 4 in (1, 2))
+        return Message(self._topics[row], payload)
 
 
-def _nonsense(content: Mapping[str, Any], seq: int, metric: str | None) -> bytes:
-    """What bad firmware sends: cut short, wrong type, out of range, not a number, in turn."""
-    payload = _encode(content)
-    metric = metric or "value"
-    match seq % 4:
+def lying_metric(kind: Kind) -> str:
+    """The metric whose sensor spikes or is stuck: the kind's first measured number; "" for none."""
+    return next((name for name in kind.metrics if kind.metrics[name].type == "float"), "")
+
+
+def nonsense(payload: bytes, number: int, metric: str) -> bytes:
+    """What bad firmware sends: cut short, wrong type, out of range, not a number, in turn. Only
+    the wrong type and the value out of range (1 and 2 of four) are JSON at all."""
+    match number % 4:
         case 0:
             return payload[: len(payload) // 2]
         case 1:
-            return _encode({**content, metric: "ERR"})
+            return _encode({**_decode(payload), metric: "ERR"})
         case 2:
-            return _encode({**content, metric: 1e12})
+            return _encode({**_decode(payload), metric: 1e12})
         case _:
             return payload[:-1] + b',"' + metric.encode() + b'":NaN}'

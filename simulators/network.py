@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -42,6 +43,44 @@ class Network:
             reached[a[reached[b]]] = True
             reached &= powered
         return reached
+
+    def cut_together(self) -> list[list[int]]:
+        """Spans that are no bridges alone, in groups: any two of a group cut together isolate what
+        lies between them (the two sides of a ring).
+
+        Each span beyond a spanning tree gets a random number, each of the tree the sum (XOR) of
+        those that go round it: two spans cut together are those with the same number.
+        """
+        draw = random.Random(0)  # any numbers do: two that are equal by chance are one in 2^64
+        core = self.core.tolist()
+        around: list[list[tuple[int, int]]] = [[] for _ in self.sites]
+        for row, (a, b) in enumerate(zip(self.a.tolist(), self.b.tolist(), strict=True)):
+            around[a].append((b, row))
+            around[b].append((a, row))
+        order = [site for site, is_core in enumerate(core) if is_core]
+        parent: dict[int, tuple[int, int]] = {site: (site, -1) for site in order}
+        numbers = [-1] * len(self.spans)
+        sums = [0] * len(self.sites)
+        for site in order:
+            for far, row in around[site]:
+                if far not in parent:
+                    parent[far] = (site, row)
+                    numbers[row] = 0
+                    order.append(far)
+                elif numbers[row] < 0:
+                    numbers[row] = draw.getrandbits(63) + 1
+                    sums[site] ^= numbers[row]
+                    sums[far] ^= numbers[row]
+        for site in reversed(order):
+            up, row = parent[site]
+            if row >= 0:
+                numbers[row] = sums[site]
+                sums[up] ^= sums[site]
+        groups: dict[int, list[int]] = {}
+        for row, number in enumerate(numbers):
+            if number > 0:
+                groups.setdefault(number, []).append(row)
+        return [rows for rows in groups.values() if len(rows) > 1]
 
     def cut_off_by(self) -> dict[int, list[int]]:
         """For each span whose failure alone cuts sites off (a bridge): which sites.

@@ -6,6 +6,8 @@ says; nothing here reads a clock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ioc.catalog import Catalog
@@ -23,6 +25,8 @@ from simulators.sites import Sites
 from simulators.table import BoolArray, FloatArray, Table
 
 PHYSICS_EVERY_S = 1.0
+# Water takes so long from the shelter's floor to what feeds the equipment; an assumption.
+_WATER_RISES_S = 600.0
 # A port declares loss of signal after 2.5 s of darkness and clears it after 10 s of light
 # (failure soaking of transmission equipment, Telcordia GR-253).
 _DARK_FOR_S, _LIGHT_FOR_S = 2.5, 10.0
@@ -31,8 +35,11 @@ _DARK_FOR_S, _LIGHT_FOR_S = 2.5, 10.0
 class Province:
     """All simulated assets of one inventory.
 
-    ``tick_s`` is the grain of sending: each asset sends at one tick of ``interval_s``. Reusable
-    only as a whole: a new run is a new ``Province``.
+    ``tick_s`` is the grain of sending: each asset sends at one tick of ``interval_s``.
+    ``physics_s`` is the grain of everything else. ``late_bursts`` is the share of assets that keep
+    their readings while a failed link cuts them off and send them when they can again.
+    ``observe`` is called after each step of the physics. Reusable only as a whole: a new run is a
+    new ``Province``.
     """
 
     def __init__(
@@ -45,14 +52,19 @@ class Province:
         interval_s: float = 10.0,
         tick_s: float = 0.1,
         boot: int = 0,
+        physics_s: float = PHYSICS_EVERY_S,
+        late_bursts: float = 0.0,
     ) -> None:
         self.now_ms = start_ms
+        self.named = inventory.province
+        self.observe: Callable[[], None] | None = None
+        self._physics_s = physics_s
         self.tick_s = min(tick_s, interval_s)
         self._start_ms = start_ms
         self._ticks = 0
         self._physics_ms = start_ms
         simulated = [asset for asset in inventory.assets if asset.simulated]
-        streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(5)]
+        streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)]
         self.network = Network(
             inventory.sites, (asset for asset in inventory.assets if asset.kind == SPAN)
         )
@@ -84,9 +96,13 @@ class Province:
         self._senders = self._make_senders(
             inventory.province, catalog, interval_s=interval_s, boot=boot, rng=streams[4]
         )
+        if late_bursts > 0.0:
+            for sender in self._senders.values():
+                sender.keep_for_later(streams[5].random(len(sender.table)) < late_bursts)
         self.reached: BoolArray = np.ones(len(self.network.sites), dtype=np.bool_)
         self._seen: tuple[bytes, bytes] | None = None
         self._stolen: BoolArray = np.zeros(len(self.network.sites), dtype=np.bool_)
+        self._flooded_s: FloatArray = np.zeros(len(self.network.sites))
         self._dark_s: FloatArray = np.zeros(len(self.spans.table))
         self._light_s: FloatArray = np.zeros(len(self.spans.table))
         # Device alarms: those that stand, and those that wait until their asset can speak.
@@ -136,7 +152,7 @@ class Province:
                 self._waiting.append((ended.asset, ended.fault, words, False))
         elapsed_s = (now_ms - self._physics_ms) / 1000.0
         messages: list[Message] = []
-        if elapsed_s >= PHYSICS_EVERY_S - 1e-6:
+        if elapsed_s >= self._physics_s - 1e-6:
             self._physics_ms = now_ms
             self._step(elapsed_s)
             messages += self._watch_light(elapsed_s)
@@ -180,6 +196,7 @@ class Province:
         """One step of the physics, from what feeds to what is fed."""
         self._break_sites()
         self.sites.advance(self.now_ms, dt_s)
+        self._drown(dt_s)
         if len(self.centres.places):
             self.sites.powered[self.centres.places] = self.centres.powered
         lit = np.ones(len(self.network.spans), dtype=np.bool_)
@@ -196,6 +213,8 @@ class Province:
         self._let_speak()
         for sender in self._senders.values():
             sender.refresh()
+        if self.observe is not None:
+            self.observe()
 
     def _break_sites(self) -> None:
         sites, table, count = self.sites, self.stations.table, self.sites.count
@@ -208,17 +227,35 @@ class Province:
         sites.cooling_out = table.on_sites("cooling-failure", count)
         sites.overheated = table.on_sites("high-temperature", count)
 
+    def _drown(self, dt_s: float) -> None:
+        """Where water has stood for long enough nothing has power, whatever feeds it."""
+        sites = self.sites
+        flooded = self.stations.table.on_sites("flood", sites.count)
+        if not flooded.any() and not self._flooded_s.any():
+            return
+        drowned_before = self._flooded_s >= _WATER_RISES_S
+        self._flooded_s = np.where(flooded, self._flooded_s + dt_s, 0.0)
+        drowned = self._flooded_s >= _WATER_RISES_S
+        sites.lost_power |= sites.powered & drowned & ~drowned_before
+        sites.powered = sites.powered & ~drowned
+
     def _let_speak(self) -> None:
         """Who can send: with power, with a way to a core site, and not struck dumb."""
         reached = self.reached
         for table in self.tables.values():
             speaking = reached[table.site]
+            works = self.sites.powered[table.site]
             if table.kind == BTS:
-                speaking &= self.sites.in_operation[table.site]
+                works = self.sites.in_operation[table.site]
+                speaking &= works
             elif table.kind == SPAN:
                 rows = self.spans.row_in_network
                 speaking |= reached[self.network.b[rows]]
-            table.speaking = speaking & ~table.fault("silent")
+                works = self.sites.powered[table.site]
+                works |= self.sites.powered[self.network.b[rows]]
+            silent = table.fault("silent")
+            table.cut_off = works & ~speaking & ~silent
+            table.speaking = speaking & ~silent
 
     def _watch_light(self, dt_s: float) -> list[Message]:
         """Ports raise and clear their own loss of signal."""

@@ -1,57 +1,89 @@
-"""The simulators as one running thing: the province in real time, its publisher, injected faults,
-and a line that says what happens now."""
+"""The simulators as one running thing: a scenario in a province, in real time or faster, sent to a
+broker, written to a file, or both."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
-import signal
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-
-import msgspec
 
 from ioc.catalog import load_catalog
 from ioc.clock import Clock
 from ioc.errors import FileError
 from ioc.ingest.broker import Broker
-from ioc.inventory.file import read_inventory
-from simulators.faults import DeviceAlarm, FaultError
+from ioc.inventory.file import InventoryFile, read_inventory
+from ioc.inventory.province import load_province
+from simulators.feed import Feed, FeedOptions
+from simulators.inject import InjectRequest, answer, inject_topic
+from simulators.kept import Kept
 from simulators.messages import Message
-from simulators.province import Province
+from simulators.plan import Breakage
+from simulators.publish_log import PublishLog
 from simulators.publisher import Publisher
-from simulators.scenario import Step, demo_incident
+from simulators.record import Header, Recorder
+from simulators.scenario import Scenario, read_scenario, scenario_path
+from simulators.stamp import Stamp, draw_boot
+from simulators.truth import TruthWriter
+from simulators.world import build_world
 
-PROGRESS_EVERY_S = 10.0
-MAX_INJECT_BYTES = 4096
-LONGEST_FAULT_S = 7 * 86_400.0
 # So long the last messages may wait for their PUBACK when the simulators are told to stop.
 _DRAIN_S = 3.0
+# Sleeping for less is not worth it.
+_SHORTEST_SLEEP_S = 0.002
+# A run at full speed lets others have their turn at least so often.
+_TURN_EVERY_S = 0.02
+_LOCAL = timezone(timedelta(hours=7))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulateOptions:
-    """What `ioc simulate` was asked for. ``duration_s`` None: until told to stop.
+    """What `ioc simulate` was asked for.
 
-    ``state_file`` keeps the faults in force and the device alarms that stand, so that a run that is
-    started again goes on with them and leaves no alarm standing for ever.
+    ``inventory`` is a file; where it is None, the synthetic inventory of ``province`` is made with
+    ``seed`` and ``scale``. ``broker`` None: nothing is published. ``duration_s`` (simulated time)
+    None: as long as the scenario where one was named, else until told to stop. ``speed`` is
+    simulated seconds per second, ``math.inf`` for as fast as it goes. ``start_ms`` None: now for a
+    live run, else the scenario's own begin. ``misbehaviour`` replaces shares of the scenario's.
     """
 
-    inventory: Path
-    broker: Broker
+    broker: Broker | None
+    inventory: Path | None = None
+    province: str = "khanh-hoa"
+    scale: float = 1.0
     interval_s: float = 10.0
     seed: int = 1
     duration_s: float | None = None
+    scenario: str = ""
     incident: bool = True
+    speed: float = 1.0
+    start_ms: int | None = None
+    record: Path | None = None
+    truth: Path | None = None
+    publish_log: Path | None = None
+    misbehaviour: dict[str, float] = field(default_factory=dict)
     state_file: Path | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the run is in the present: equipment as it would be now. What it was too slow
+        for was not measured; every other run goes through each of its ticks."""
+        return (
+            self.broker is not None
+            and self.speed == 1.0
+            and self.start_ms is None
+            and self.record is None
+            and self.truth is None
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a person wants to know of the run."""
+    """What a person wants to know of the run. ``at`` is the simulated time where it is not now."""
 
     sent: int
     acknowledged: int
@@ -59,270 +91,280 @@ class Progress:
     rate: float
     now: str
     broker: str = ""
+    at: str = ""
+    published: bool = True
 
     def line(self) -> str:
         if self.broker:
             return f"{self.broker}; {self.waiting:,} messages wait"
         waiting = f" · {self.waiting:,} waiting" if self.waiting > 1000 else ""
-        return (
-            f"{self.sent:,} sent · {self.acknowledged:,} acknowledged · {self.rate:,.0f}/s"
-            f"{waiting} · {self.now}"
-        )
+        counts = f"{self.sent:,} recorded"
+        if self.published:
+            counts = f"{self.sent:,} sent · {self.acknowledged:,} acknowledged"
+        at = f" · {self.at}" if self.at else ""
+        return f"{counts} · {self.rate:,.0f}/s{waiting}{at} · {self.now}"
 
 
-class InjectRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What `ioc simulate inject` sends to ``ioc-sim/v1/{province}/inject``."""
-
-    id: str
-    asset: str
-    fault: str
-    for_s: float
-
-
-class InjectReply(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer, on ``ioc-sim/v1/{province}/reply/{id}``. ``until_ms`` is set when it is done;
-    else ``text`` says in one line why not."""
-
-    id: str
-    text: str
-    until_ms: int | None = None
-
-
-class _State(msgspec.Struct, kw_only=True):
-    """The state file."""
-
-    faults: list[tuple[str, str, int]] = []
-    alarms: list[tuple[str, str, DeviceAlarm]] = []
-
-
-def inject_topic(province: str) -> str:
-    return f"ioc-sim/v1/{province}/inject"
-
-
-def reply_topic(province: str, request: str) -> str:
-    return f"ioc-sim/v1/{province}/reply/{request}"
+def load_assets(options: SimulateOptions) -> InventoryFile:
+    """The inventory of a run. Raises ``FileError`` or ``ConfigError``."""
+    if options.inventory is not None:
+        found = read_inventory(options.inventory)
+        if not any(asset.simulated for asset in found.assets):
+            raise FileError([f"{options.inventory}: no asset with simulated: true"])
+        return found
+    province = load_province(options.province)
+    sites, assets = build_world(province, seed=options.seed, scale=options.scale)
+    return InventoryFile(province=province.id, sites=sites, assets=assets)
 
 
 class Run:
-    """One run of the simulators. Not reusable."""
+    """One run of the simulators. Not reusable.
+
+    Raises ``ConfigError`` and ``FileError`` when it is made, before anything is sent.
+    """
 
     def __init__(self, options: SimulateOptions, *, clock: Clock) -> None:
         self.options = options
         self._clock = clock
-        inventory = read_inventory(options.inventory)
-        self._province_id = inventory.province
-        self.province = Province(
-            inventory,
-            catalog=load_catalog(),
+        inventory = load_assets(options)
+        self.named = inventory.province
+        catalog = load_catalog()
+        scenario, path = self._scenario()
+        start_ms = options.start_ms
+        if start_ms is None:
+            start_ms = clock.now_ms() if options.live else scenario.start_ms
+        shares = scenario.misbehaviour.model_copy(update=options.misbehaviour)
+        self.feed_options = FeedOptions(
+            scenario=scenario,
+            scenario_path=path,
             seed=options.seed,
-            start_ms=clock.now_ms(),
+            start_ms=start_ms,
             interval_s=options.interval_s,
-            tick_s=min(0.1, options.interval_s / 10),
-            boot=secrets.randbits(40) + 1,
+            misbehaviour=shares,
         )
-        if not self.province.size:
-            raise FileError([f"{options.inventory}: no asset with simulated: true"])
-        self.publisher = Publisher(options.broker, clock=clock)
-        self._steps: list[Step] = demo_incident(self.province) if options.incident else []
-        self._notes = {step.asset: step.note for step in self._steps}
-        self._state = b""
+        try:
+            self.feed = Feed(inventory, self.feed_options, catalog=catalog, begun=self._begun)
+        except FileError:
+            if options.scenario:
+                raise
+            # Nobody asked for the demo's incident; this network has no such span.
+            self.feed_options = self._without_steps(self.feed_options)
+            self.feed = Feed(inventory, self.feed_options, catalog=catalog, begun=self._begun)
+        self.province = self.feed.province
+        self.truth = TruthWriter(self.feed, catalog) if options.truth is not None else None
+        self.publisher = None
+        if options.broker is not None:
+            log = PublishLog(options.publish_log) if options.publish_log is not None else None
+            self.publisher = Publisher(options.broker, clock=clock, log=log)
+        self.recorder: Recorder | None = None
+        self._stamp = Stamp(boot=draw_boot())
+        self._kept = Kept(options.state_file if options.live else None, self.province)
         self._began_s = 0.0
+        self._made = 0
+
+    def _scenario(self) -> tuple[Scenario, Path]:
+        name = self.options.scenario or ("demo" if self.options.incident else "calm")
+        path = scenario_path(name)
+        return read_scenario(path), path
+
+    @staticmethod
+    def _without_steps(options: FeedOptions) -> FeedOptions:
+        return FeedOptions(
+            scenario=options.scenario.model_copy(update={"steps": ()}),
+            scenario_path=options.scenario_path,
+            seed=options.seed,
+            start_ms=options.start_ms,
+            interval_s=options.interval_s,
+            misbehaviour=options.misbehaviour,
+        )
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the run is, in simulated seconds; None: until told to stop."""
+        options = self.options
+        if options.duration_s is not None:
+            return options.duration_s
+        if options.scenario or options.broker is None:
+            return self.feed_options.scenario.lasts
+        return None
+
+    def _begun(self, broken: Breakage) -> None:
+        if self.truth is not None:
+            self.truth.begun(broken)
 
     async def run(self) -> None:
-        """Send until ``duration_s`` is over, or until cancelled."""
+        """Send until ``duration_s`` is over, or until cancelled: files are whole either way."""
+        with ExitStack() as files:
+            if self.options.record is not None:
+                self.recorder = files.enter_context(Recorder(self.options.record, self._header()))
+            if self.truth is not None and self.options.truth is not None:
+                files.callback(self.truth.write, self.options.truth)
+            if self.publisher is None:
+                await self._send()
+            else:
+                await self._publish(self.publisher)
+
+    def _header(self) -> Header:
+        return Header(
+            province=self.named,
+            scenario=self.feed_options.scenario_path.stem,
+            seed=self.options.seed,
+            start_ms=self.feed_options.start_ms,
+            interval_s=self.options.interval_s,
+            assets=self.province.size,
+        )
+
+    async def _publish(self, publisher: Publisher) -> None:
         publishing = asyncio.create_task(
-            self.publisher.run(subscribe=inject_topic(self._province_id), answer=self._inject),
+            publisher.run(subscribe=inject_topic(self.named), answer=self._inject),
             name="publisher",
         )
         try:
-            while not self.publisher.connected:
+            while not publisher.connected:
                 if publishing.done():
                     publishing.result()
                 await self._clock.sleep(0.05)
-            await self._send()
+            await while_alive(publishing, self._send())
+            if not self.options.live:
+                # Not in the present: everything arrives, however long the broker is away.
+                await while_alive(publishing, publisher.drained())
         finally:
-            self._keep_state()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.publisher.drained(), _DRAIN_S)
+            self._kept.write()
+            if not publishing.done():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(publisher.drained(), _DRAIN_S)
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
+            publisher.close()
 
     async def _send(self) -> None:
-        province, clock, interval_s = self.province, self._clock, self.options.interval_s
-        # What passed while the broker was waited for was not measured.
-        province.skip_to(clock.now_ms())
-        self._restore_state()
-        self._began_s = base_s = clock.monotonic_s()
+        clock, options, feed = self._clock, self.options, self.feed
+        if options.live:
+            # What passed while the broker was waited for was not measured.
+            feed.begin_at(clock.now_ms())
+            self._kept.restore()
+        grain_s = self.province.tick_s
+        self._began_s = base_s = turn_s = clock.monotonic_s()
+        made_s = 0.0
         ticks = 0
-        while self.options.duration_s is None or self._elapsed_s() < self.options.duration_s:
-            self._begin_steps()
-            messages = province.tick()
+        while self.duration_s is None or made_s + grain_s / 2 < self.duration_s:
+            await self._give(feed.tick())
             ticks += 1
+            made_s = (self.province.now_ms - feed.script.start_ms) / 1000.0
             if ticks % 10 == 0:
-                self._keep_state()
-            await self.publisher.put(messages)
-            ahead_s = base_s + ticks * province.tick_s - clock.monotonic_s()
-            if ahead_s < -interval_s:
-                province.skip_to(clock.now_ms())
-                base_s, ticks = clock.monotonic_s(), 0
-            elif ahead_s > 0:
+                self._kept.write()
+            now_s = clock.monotonic_s()
+            ahead_s = base_s + ticks * grain_s / options.speed - now_s
+            if options.live and ahead_s < -options.interval_s:
+                self.province.skip_to(clock.now_ms())
+                base_s, ticks = now_s, 0
+            elif ahead_s > _SHORTEST_SLEEP_S:
                 await clock.sleep(ahead_s)
+                turn_s = clock.monotonic_s()
+            elif now_s - turn_s > _TURN_EVERY_S:
+                await asyncio.sleep(0)
+                turn_s = now_s
+        await self._give(feed.rest())
 
-    def _elapsed_s(self) -> float:
-        return self._clock.monotonic_s() - self._began_s
-
-    def _begin_steps(self) -> None:
-        elapsed_s = self._elapsed_s()
-        for step in [step for step in self._steps if step.at_s <= elapsed_s]:
-            self._steps.remove(step)
-            self.province.begin(step.fault, step.asset, for_s=step.for_s)
+    async def _give(self, messages: list[Message]) -> None:
+        self._made += len(messages)
+        if self.recorder is not None:
+            self.recorder.write(messages, self.province.now_ms)
+        if self.publisher is not None:
+            await self.publisher.put(self._stamp.messages(messages))
 
     async def _inject(self, payload: bytes) -> list[Message]:
-        """Answer one request. What is no request at all is not answered."""
-        if len(payload) > MAX_INJECT_BYTES:
-            return []
-        try:
-            asked = msgspec.json.decode(payload, type=InjectRequest)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return []
-        if not asked.id.isalnum() or len(asked.id) > 64:
-            return []
-        reply = self._begin(asked)
-        return [Message(reply_topic(self._province_id, asked.id), msgspec.json.encode(reply))]
+        return answer(self.province, payload, named=self.named, begun=self._injected)
 
-    def _begin(self, asked: InjectRequest) -> InjectReply:
-        if not 1.0 <= asked.for_s <= LONGEST_FAULT_S:
-            return InjectReply(id=asked.id, text=f"--for {asked.for_s:g} s: expected 1 s to 7 days")
-        try:
-            begun = self.province.begin(asked.fault, asked.asset, for_s=asked.for_s)
-        except FaultError as error:
-            return InjectReply(id=asked.id, text=str(error))
-        return InjectReply(
-            id=asked.id, text=f"{asked.fault} on {asked.asset}", until_ms=begun.until_ms
-        )
+    def _injected(self, asked: InjectRequest) -> None:
+        if self.truth is not None:
+            at_s = self.feed.script.elapsed_s
+            self.truth.begun(
+                Breakage(
+                    incident=self.truth.next_number(),
+                    fault=asked.fault,
+                    assets=(asked.asset,),
+                    at_s=at_s,
+                    until_s=at_s + asked.for_s,
+                )
+            )
 
     def progress(self, *, rate: float) -> Progress:
         publisher = self.publisher
         broker = ""
-        if not publisher.connected:
-            settings = self.options.broker
+        settings = self.options.broker
+        if publisher is not None and settings is not None and not publisher.connected:
             reason = f" ({publisher.last_error})" if publisher.last_error else ""
             broker = f"no answer from the broker at {settings.host}:{settings.port}{reason}"
         return Progress(
-            sent=publisher.sent,
-            acknowledged=publisher.acknowledged,
-            waiting=publisher.backlog,
+            sent=publisher.sent if publisher else self._made,
+            acknowledged=publisher.acknowledged if publisher else 0,
+            waiting=publisher.backlog if publisher else 0,
             rate=rate,
-            now=self._now(),
+            now=self.feed.script.now(),
             broker=broker,
+            at="" if self.options.live else local_time(self.province.now_ms),
+            published=publisher is not None,
         )
 
-    def _now(self) -> str:
-        """What happens now, and what is planned."""
-        active = self.province.faults.active
+    @property
+    def counted(self) -> int:
+        """What the rate is counted by: PUBACKs, or messages where nothing is published."""
+        return self.publisher.acknowledged if self.publisher else self._made
+
+    @property
+    def happening(self) -> str:
+        """Changes whenever something begins or ends, where that is told at once."""
+        if not self.options.live:
+            return ""
+        return ",".join(f"{fault.asset} {fault.fault}" for fault in self.province.faults.active)
+
+    def opening(self) -> str:
+        """The first line of a run."""
+        options = self.options
+        line = f"{self.province.size:,} assets, one reading each every {options.interval_s:g} s"
+        if options.live:
+            return line
+        named = self.feed_options.scenario_path.stem
+        begin = local_time(self.feed_options.start_ms)
+        return f"{line}; scenario {named} from {begin}, {pace(options.speed)}"
+
+    def closing(self) -> str:
+        """The last line of a run."""
         parts = []
-        for fault in active[:3]:
-            left_s = max(fault.until_ms - self.province.now_ms, 0) // 1000
-            note = f" ({self._notes[fault.asset]})" if self._notes.get(fault.asset) else ""
-            parts.append(f"{fault.fault} on {fault.asset}{note}, {_short(left_s)} left")
-        if len(active) > 3:
-            parts.append(f"{len(active) - 3} more faults")
-        if not parts:
-            parts.append("all well")
-        for step in self._steps[:1]:
-            in_s = max(step.at_s - self._elapsed_s(), 0)
-            parts.append(f"{step.fault} on {step.asset} in {_short(in_s)}")
-        return "; ".join(parts)
-
-    def _keep_state(self) -> None:
-        """Write the state file when it would be different. Where it cannot be written, a run that
-        is started again begins anew; this one goes on."""
-        path = self.options.state_file
-        if path is None:
-            return
-        state = _State(
-            faults=[(f.fault, f.asset, f.until_ms) for f in self.province.faults.active],
-            alarms=[(*key, words) for key, words in self.province.open_alarms.items()],
-        )
-        content = msgspec.json.encode(state)
-        if content != self._state:
-            beside = path.with_name(path.name + ".new")
-            with contextlib.suppress(OSError):
-                beside.write_bytes(content)
-                beside.replace(path)
-            self._state = content
-
-    def _restore_state(self) -> None:
-        """Go on with what an earlier run left. A file that cannot be read is as good as none."""
-        path = self.options.state_file
-        if path is None or not path.exists():
-            return
-        try:
-            state = msgspec.json.decode(path.read_bytes(), type=_State)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return
-        province = self.province
-        for asset, alarm_id, words in state.alarms:
-            province.open_alarms[asset, alarm_id] = words
-        for fault, asset, until_ms in state.faults:
-            left_s = (until_ms - province.now_ms) / 1000.0
-            if left_s >= 1.0:
-                with contextlib.suppress(FaultError):  # the asset may be gone
-                    province.begin(fault, asset, for_s=left_s)
-        standing = dict(province.open_alarms)
-        province.open_alarms.clear()
-        for (asset, alarm_id), words in standing.items():
-            province.adopt_alarm(asset, alarm_id, words)
+        if self.publisher is not None:
+            publisher = self.publisher
+            parts.append(
+                f"{publisher.sent:,} sent, {publisher.acknowledged:,} acknowledged, "
+                f"{publisher.backlog:,} given up"
+            )
+        if self.recorder is not None:
+            parts.append(f"{self.recorder.messages:,} recorded in {self.recorder.path}")
+        if self.options.truth is not None:
+            parts.append(f"what happened: {self.options.truth}")
+        return "; ".join(parts) or f"{self._made:,} made"
 
 
-def _short(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
-
-
-async def simulate(
-    options: SimulateOptions, *, clock: Clock, say: Callable[[str], None], live: bool
-) -> None:
-    """Run the simulators until ``duration_s`` is over or SIGINT or SIGTERM comes.
-
-    ``say`` gets a line each ten seconds, or each second the newest one when ``live``.
-    """
-    run = Run(options, clock=clock)
-    task = asyncio.create_task(run.run(), name="simulators")
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    say(f"{run.province.size:,} assets, one reading each every {options.interval_s:g} s")
-    telling = asyncio.create_task(_tell(run, say, 1.0 if live else PROGRESS_EVERY_S))
+async def while_alive(publishing: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
+    """Do ``work`` to its end, or raise what ended the publisher."""
+    task = asyncio.ensure_future(work)
     try:
+        await asyncio.wait({task, publishing}, return_when=asyncio.FIRST_COMPLETED)
+        if publishing.done() and not task.done():
+            publishing.result()
         await task
-    except asyncio.CancelledError:
-        if not task.done():
-            raise
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-    say(
-        f"{run.publisher.sent:,} sent, {run.publisher.acknowledged:,} acknowledged, "
-        f"{run.publisher.backlog:,} given up"
-    )
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
-async def _tell(run: Run, say: Callable[[str], None], every_s: float) -> None:
-    """Progress is for people: it runs on the machine's own time."""
-    before, at_s = 0, time.monotonic()
-    announced = ""
-    while True:
-        await asyncio.sleep(min(every_s, 1.0))
-        acknowledged, now_s = run.publisher.acknowledged, time.monotonic()
-        faults = ",".join(fault.asset for fault in run.province.faults.active)
-        # A line at once when something begins or ends, else at its time.
-        if now_s - at_s >= every_s - 0.05 or faults != announced:
-            rate = (acknowledged - before) / max(now_s - at_s, 0.001)
-            say(run.progress(rate=rate).line())
-            before, at_s, announced = acknowledged, now_s, faults
+def pace(speed: float) -> str:
+    """A run's speed for a person."""
+    if math.isinf(speed):
+        return "as fast as it goes"
+    return "in real time" if speed == 1.0 else f"{speed:g} times as fast as real time"
+
+
+def local_time(now_ms: int) -> str:
+    """A simulated time for a person, in the province's zone (UTC+7, all year)."""
+    return datetime.fromtimestamp(now_ms / 1000, tz=_LOCAL).strftime("%Y-%m-%d %H:%M:%S")

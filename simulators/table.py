@@ -33,7 +33,10 @@ class Table:
         self.masks: dict[str, BoolArray] = {}
         self.speaking: BoolArray = np.ones(len(assets), dtype=np.bool_)
         self.restarts: IntArray = np.zeros(len(assets), dtype=np.int64)
+        # In operation, but without a way to a core: what has a buffer keeps its readings for later.
+        self.cut_off: BoolArray = np.zeros(len(assets), dtype=np.bool_)
         self._faults: dict[str, BoolArray] = {}
+        self._amounts: dict[str, FloatArray] = {}
 
     def __len__(self) -> int:
         return len(self.assets)
@@ -43,6 +46,13 @@ class Table:
         found = self._faults.get(name)
         if found is None:
             found = self._faults[name] = np.zeros(len(self.assets), dtype=np.bool_)
+        return found
+
+    def amount(self, fault: str, usual: float) -> FloatArray:
+        """How large a fault is on each asset, ``usual`` where a scenario says nothing else."""
+        found = self._amounts.get(fault)
+        if found is None:
+            found = self._amounts[fault] = np.full(len(self.assets), usual)
         return found
 
     def attribute(self, name: str, default: float) -> FloatArray:

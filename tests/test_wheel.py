@@ -42,6 +42,7 @@ def test_it_installs_one_name(wheel: Path) -> None:
 def test_it_holds_the_files_it_reads(wheel: Path) -> None:
     found = names(wheel)
     assert "ioc/_data/provinces/khanh-hoa.yaml" in found
+    assert "ioc/_data/scenarios/typhoon.yaml" in found
     assert "ioc/_data/grafana/boards/vi/overview.json" in found
     assert "ioc/_data/grafana/provisioning/alerting/rules.yaml" in found
     assert "ioc/catalog/bts.yaml" in found

@@ -13,7 +13,7 @@ from ioc.resources import need_simulators
 
 if TYPE_CHECKING:
     from ioc.ingest.broker import Broker
-    from simulators.run import InjectReply
+    from simulators.inject import InjectReply
 
 ANSWER_WITHIN_S = 5.0
 
@@ -31,11 +31,26 @@ PasswordFile = Annotated[Optional[Path], typer.Option(help="File with the broker
 def run(
     context: typer.Context,
     inventory: Annotated[
-        Path, typer.Option(help="The inventory file; its assets with simulated: true are driven.")
-    ] = Path(".ioc/inventory.json"),
+        Optional[Path],
+        typer.Option(
+            help="The inventory file; its assets with simulated: true are driven. "
+            ".ioc/inventory.json by default."
+        ),
+    ] = None,
+    province: Annotated[
+        str, typer.Option(help="Instead: the synthetic inventory of a file of provinces/.")
+    ] = "",
+    scale: Annotated[
+        float, typer.Option(min=0.005, max=10.0, help="With --province: share of its stations.")
+    ] = 1.0,
+    scenario: Annotated[
+        str,
+        typer.Option(help="What happens: a name of --list, or a file.yaml. demo by default."),
+    ] = "",
     broker: Annotated[str, typer.Option(help="The broker's host:port.")] = "127.0.0.1:1883",
     username: Username = "",
     password_file: PasswordFile = None,
+    publish: Annotated[bool, typer.Option(help="Send to the broker.")] = True,
     interval: Annotated[
         float,
         typer.Option(
@@ -46,19 +61,74 @@ def run(
         ),
     ] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same readings.")] = 1,
+    speed: Annotated[
+        str, typer.Option(help="Simulated seconds per second, or max: as fast as it goes.")
+    ] = "1",
+    start: Annotated[
+        str,
+        typer.Option(
+            help="When simulated time begins, such as 2026-09-15T06:00:00+07:00. By default now "
+            "when sending at speed 1 to a broker alone, else the scenario's own begin."
+        ),
+    ] = "",
     duration: Annotated[
-        Optional[float], typer.Option(min=0.0, help="Stop by itself after so many seconds.")
+        str,
+        typer.Option(
+            help="Stop by itself after so much simulated time: 90, 90s, 20m, 2h, 1d. By default "
+            "as long as a scenario that is named, else until told to stop."
+        ),
+    ] = "",
+    record: Annotated[
+        Optional[Path], typer.Option(help="Write all messages to this file (.gz: compressed).")
+    ] = None,
+    truth: Annotated[
+        Optional[Path], typer.Option(help="Write what really happened to this JSON file.")
+    ] = None,
+    replay: Annotated[
+        Optional[Path],
+        typer.Option(help="Send a recorded file again, as if it were now, with its own timing."),
+    ] = None,
+    publish_log: Annotated[
+        Optional[Path],
+        typer.Option(help="Note every message and PUBACK in this file, on disk, for audits."),
+    ] = None,
+    duplicates: Annotated[
+        Optional[float], typer.Option(min=0, max=0.5, help="Share of readings that come twice.")
+    ] = None,
+    out_of_order: Annotated[
+        Optional[float],
+        typer.Option(min=0, max=0.5, help="Share of readings that come after later ones."),
+    ] = None,
+    gaps: Annotated[
+        Optional[float], typer.Option(min=0, max=0.5, help="Share of readings that never come.")
+    ] = None,
+    malformed: Annotated[
+        Optional[float], typer.Option(min=0, max=0.5, help="Share of readings that are broken.")
+    ] = None,
+    late_bursts: Annotated[
+        Optional[float],
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of assets that keep readings while cut off, for later.",
+        ),
     ] = None,
     incident: Annotated[
-        bool, typer.Option(help="Cut a span after a minute, mend it two minutes later, once.")
+        bool, typer.Option(help="Without --scenario: the demo's incident, or a calm province.")
     ] = True,
-    list_: Annotated[bool, typer.Option("--list", help="Show what can happen by itself.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show all scenarios.")] = False,
 ) -> None:
     """Simulated equipment that sends to a broker as real equipment would.
 
-    `ioc up` starts it; alone it serves against a broker and a service of your own.
+    `ioc up` starts it; alone it serves against a broker and a service of your own. How to write a
+    scenario: docs/simulators.md.
 
-    Example: ioc simulate --inventory inventory.json --broker 10.0.0.5:1883 --no-incident
+    Example: ioc simulate --inventory inventory.json --broker 10.0.0.5:1883 --scenario calm
+
+    Example: ioc simulate --province khanh-hoa --scenario typhoon --interval 300 --speed max
+    --no-publish --record typhoon.jsonl.gz --truth typhoon.json
+
+    Example: ioc simulate --replay typhoon.jsonl.gz --speed 60
 
     Example: ioc simulate faults
 
@@ -68,31 +138,71 @@ def run(
         return
     need_simulators()
     if list_:
-        from simulators.scenario import SCENARIOS
-
-        for name, text in SCENARIOS.items():
-            sys.stdout.write(f"{name}\n  {text.en}\n  {text.vi}\n")
+        _list()
         return
     import asyncio
 
     from ioc.clock import SystemClock
-    from simulators.run import SimulateOptions, simulate
+    from simulators.replay import ReplayOptions
+    from simulators.run import SimulateOptions
+    from simulators.tell import replay as send_again
+    from simulators.tell import simulate
 
-    options = SimulateOptions(
-        inventory=inventory,
-        broker=_broker(broker, username, password_file),
-        interval_s=interval,
-        seed=seed,
-        duration_s=duration,
-        incident=incident,
-        state_file=inventory.with_name("simulators.json"),
-    )
+    pace = parse_speed(speed)
+    if inventory is not None and province:
+        raise ConfigError("--inventory and --province: expected one of them")
+    if replay is not None and not publish:
+        raise ConfigError("--replay: sends to a broker; leave --no-publish away")
+    if publish_log is not None and not publish:
+        raise ConfigError("--publish-log: nothing is published with --no-publish")
+    if not publish and record is None and truth is None:
+        raise ConfigError("--no-publish: give --record or --truth, or nothing comes of it")
     live = sys.stdout.isatty()
     say, close = _live() if live else (_plain, _nothing)
+    server = _broker(broker, username, password_file) if publish else None
     try:
+        if replay is not None:
+            assert server is not None
+            again = ReplayOptions(file=replay, broker=server, speed=pace, publish_log=publish_log)
+            asyncio.run(send_again(again, clock=SystemClock(), say=say, live=live))
+            return
+        file = inventory or (None if province else Path(".ioc/inventory.json"))
+        shares = {
+            "duplicates": duplicates,
+            "out_of_order": out_of_order,
+            "gaps": gaps,
+            "malformed": malformed,
+            "late_bursts": late_bursts,
+        }
+        options = SimulateOptions(
+            inventory=file,
+            province=province,
+            scale=scale,
+            broker=server,
+            interval_s=interval,
+            seed=seed,
+            duration_s=parse_duration(duration, name="--duration") if duration else None,
+            scenario=scenario,
+            incident=incident,
+            speed=pace,
+            start_ms=parse_start(start) if start else None,
+            record=record,
+            truth=truth,
+            publish_log=publish_log,
+            misbehaviour={name: share for name, share in shares.items() if share is not None},
+            state_file=file.with_name("simulators.json") if file is not None else None,
+        )
         asyncio.run(simulate(options, clock=SystemClock(), say=say, live=live))
     finally:
         close()
+
+
+def _list() -> None:
+    from simulators.scenario import read_scenario, scenario_names, scenario_path
+
+    for name in scenario_names():
+        text = read_scenario(scenario_path(name)).text
+        sys.stdout.write(f"{name}\n  {text.en}\n  {text.vi}\n")
 
 
 @app.command()
@@ -153,7 +263,7 @@ def faults(
         sys.stdout.write(f"{fault.id} ({on})\n  {fault.text.en}\n  {fault.text.vi}\n")
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str, *, name: str = "--for") -> float:
     """Seconds of "90s", "20m", "2h", "1d" or a plain number of seconds.
 
     Raises ``ConfigError`` naming the option.
@@ -165,8 +275,36 @@ def parse_duration(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 1.0 <= seconds <= 7 * 86_400.0:
-        raise ConfigError(f"--for {text!r}: expected 1s to 7d, such as 90s, 20m or 2h")
+        raise ConfigError(f"{name} {text!r}: expected 1s to 7d, such as 90s, 20m or 2h")
     return seconds
+
+
+def parse_speed(text: str) -> float:
+    """Simulated seconds per second; infinite for "max". Raises ``ConfigError``."""
+    if text == "max":
+        return float("inf")
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.01 <= speed <= 1_000_000:
+        raise ConfigError(f"--speed {text!r}: expected a number from 0.01 on, or max")
+    return speed
+
+
+def parse_start(text: str) -> int:
+    """Unix ms of a time with its zone. Raises ``ConfigError``."""
+    from datetime import datetime
+
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ConfigError(
+            f"--start {text!r}: expected a time with its zone, such as 2026-09-15T06:00:00+07:00"
+        )
+    return round(found.timestamp() * 1000)
 
 
 async def _ask(
@@ -178,7 +316,7 @@ async def _ask(
     import aiomqtt
     import msgspec
 
-    from simulators.run import InjectReply, InjectRequest, inject_topic, reply_topic
+    from simulators.inject import InjectReply, InjectRequest, inject_topic, reply_topic
 
     asked = InjectRequest(id=secrets.token_hex(8), asset=asset, fault=fault, for_s=for_s)
     try:

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
+from simulators.choose import bridges
 from simulators.province import Province
-from simulators.scenario import demo_incident
 from tests.dashboards.day import Day, Trouble, live_through
 from tests.dashboards.fill_in import Asked, Times, Value, asked, chosen, fill_in
 from tests.servers_influx import Influxd, start_influxd
@@ -38,7 +38,9 @@ def troubles(province: Province) -> Iterator[Trouble]:
     """A cut that isolates stations, and again just before the end; a door, a bent fibre and a link
     that flaps in between; mains and cooling in the last hour, so that they stand at the end."""
     end_s = HOURS * 3600
-    cut = demo_incident(province)[0].asset
+    spans = range(len(province.network.spans))
+    _, (row,) = min(bridges(province, spans), key=lambda one: (abs(one[0] - 40), one[1]))
+    cut = province.network.spans[row].id
     stations = [s for s in province.stations.table.index if s not in province.real]
     span = next(s for s in province.spans.table.index if s != cut)
     yield Trouble(at_s=0.125 * end_s, for_s=0.5 * end_s, fault="span-cut", asset=cut)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ioc.inventory.file import InventoryFile
 from simulators.faults import FAULTS, FaultError
-from simulators.messages import CLOCK_SKEW_MS, Message
+from simulators.messages import CLOCK_SKEW_S, Message
 from simulators.province import Province
 from tests.simulators.lab import (
     EQUIPMENT,
@@ -258,7 +258,7 @@ def test_a_skewed_clock_is_45_minutes_fast() -> None:
     source = province(whole())
     source.begin("clock-skew", "S-3", for_s=60)
     for one in telemetry(listen(source, 60), "S-3"):
-        assert one.content["ts"] - source.now_ms > CLOCK_SKEW_MS - 60_000
+        assert one.content["ts"] - source.now_ms > CLOCK_SKEW_S * 1000 - 60_000
 
 
 def test_bad_firmware_sends_nonsense_and_nobody_else_does() -> None:
@@ -315,6 +315,10 @@ def test_every_fault_is_noticed_and_ends(fault: str, kind: str) -> None:
         ]
         assert spiked
         assert {seq % 6 for seq in spiked} == {3}, "one reading, and the next is right again"
+    elif fault == "sensor-stuck":
+        metrics = [one.metrics for one in telemetry(found, asset)]
+        metric = next(name for name, value in metrics[0].items() if type(value) is float)
+        assert len({one[metric] for one in metrics}) == 1
     elif fault == "flapping-link":
         ups = [one.content.get("link_up", one.content.get("up")) for one in telemetry(found, asset)]
         assert sum(a != b for a, b in pairwise(ups)) > 10

@@ -66,7 +66,7 @@ async def ioc(*words: str) -> subprocess.CompletedProcess[str]:
 async def running(run: Run) -> AsyncIterator[Run]:
     task = asyncio.create_task(run.run())
     try:
-        await until(lambda: run.publisher.acknowledged >= run.province.size or task.done())
+        await until(lambda: run.counted >= run.province.size or task.done())
         yield run
     finally:
         task.cancel()
@@ -201,7 +201,7 @@ def test_wrong_durations_are_named(text: str) -> None:
 
 async def test_the_lists_speak_both_languages() -> None:
     listed = await ioc("simulate", "--list")
-    assert "demo" in listed.stdout
+    assert "double-ring-cut\n  Two spans" in listed.stdout
     assert "chặng cáp" in listed.stdout
     faults = await ioc("simulate", "faults", "--kind", "span")
     assert "span-cut (span)" in faults.stdout
