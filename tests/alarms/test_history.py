@@ -13,7 +13,6 @@ from ioc.alarms.history import (
     WINDOW_MS,
     alarm_with_history,
     children_counts,
-    fold,
     last_cleared_ms,
     page_of_alarms,
     raised_per_10_min,
