@@ -10,6 +10,7 @@ from ioc.alarms.series import alarm_series
 from ioc.catalog import load_catalog
 from ioc.clock import Clock
 from ioc.config import Settings
+from ioc.errors import ConfigError
 from ioc.ingest import ingest
 from ioc.ingest.broker import Broker
 from ioc.inventory.change import activate
@@ -47,7 +48,12 @@ async def run(settings: Settings, *, clock: Clock) -> None:
         password=settings.broker_password,
         tls=settings.broker_tls,
     )
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"data_dir {settings.data_dir}: cannot be made ({error.strerror}); choose another"
+        ) from error
     mib = 2**20
     async with (
         open_journal(

@@ -204,11 +204,12 @@ def _screen(folder: Path, *, new: int, kept: int, tls: str) -> str:
     """What a person needs next. No secret is on it."""
     vi_tls = "của bạn" if tls == "own" else "tự tạo; thiết bị cần tls-ca.pem"
     en_tls = "yours" if tls == "own" else "made here; equipment needs tls-ca.pem"
+    where = "" if folder == USUAL else f" --folder {folder}"
     rows = (
-        ("Xem danh sách / what there is", "ioc deploy show"),
-        ("Grafana, người dùng admin / user admin", "ioc deploy show grafana.password"),
-        ("Thiết bị MQTT / equipment", "ioc deploy show mqtt-equipment.password"),
-        ("Khóa webhook / webhook key", "ioc deploy show webhook.secret"),
+        ("Xem danh sách / what there is", f"ioc deploy show{where}"),
+        ("Grafana, người dùng admin / user admin", f"ioc deploy show grafana.password{where}"),
+        ("Thiết bị MQTT / equipment", f"ioc deploy show mqtt-equipment.password{where}"),
+        ("Khóa webhook / webhook key", f"ioc deploy show webhook.secret{where}"),
     )
     width = max(len(label) for label, _ in rows)
     return "\n".join(

@@ -206,7 +206,8 @@ def connect(url: str, token: str) -> Server:
         from grafana_client import GrafanaApi
     except ImportError as error:
         raise ConfigError(
-            "ioc grafana needs grafana-client; install it: pip install 'provincial-ioc[grafana]'"
+            "ioc grafana needs grafana-client; install it: pip install 'provincial-ioc[grafana]' "
+            "(in a checkout: .venv/bin/pip install -e '.[grafana]')"
         ) from error
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:

@@ -68,6 +68,10 @@ async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) ->
     with hold_folder(options.data_dir):
         _check_secret(options)
         options = _as_made(options)
+        if options.http_port == options.mqtt_port:
+            raise ConfigError(
+                f"--http-port {options.http_port}: is the --mqtt-port, too; choose another"
+            )
         check_port("--http-port", "127.0.0.1", options.http_port)
         check_port("--mqtt-port", options.mqtt_bind, options.mqtt_port)
         began_s = clock.monotonic_s()
@@ -85,7 +89,7 @@ async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) ->
             child = await start("service", service, {})
             _write_run_file(options, broker)
             url = f"http://127.0.0.1:{options.http_port}"
-            await _until(lambda: _ready(url), child, clock)
+            await _until(lambda: _ready(url), child, clock, why_not=lambda: _not_ready(url))
             say(f"service     {url}")
 
             await start("simulators", _simulators(options, broker, inventory_file), {})
@@ -286,8 +290,13 @@ def _write_run_file(options: UpOptions, broker: BrokerPlan) -> None:
     )
 
 
-async def _until(holds: Callable[[], bool], child: Child, clock: Clock) -> None:
-    """Wait until a part does its work. One that ends before it ever did is not started for ever."""
+async def _until(
+    holds: Callable[[], bool], child: Child, clock: Clock, *, why_not: Callable[[], str] = str
+) -> None:
+    """Wait until a part does its work. One that ends before it ever did is not started for ever.
+
+    ``why_not`` is asked what a part that answers, and is not ready, waits for.
+    """
     deadline_s = clock.monotonic_s() + READY_WITHIN_S
     while not await asyncio.to_thread(holds):
         late = clock.monotonic_s() > deadline_s
@@ -295,9 +304,8 @@ async def _until(holds: Callable[[], bool], child: Child, clock: Clock) -> None:
             why = f"not ready after {READY_WITHIN_S:g} s" if late else "ended before it was ready"
             lines = child.log.read_text(errors="replace").strip().splitlines()
             last = next((line for line in reversed(lines) if line.startswith("ioc: ")), "")
-            raise PartFailedError(
-                f"{child.name}: {why}: {last.removeprefix('ioc: ')}; see {child.log}"
-            )
+            said = last.removeprefix("ioc: ") or await asyncio.to_thread(why_not)
+            raise PartFailedError(f"{child.name}: {why}: {said or 'no reason'}; see {child.log}")
         await clock.sleep(0.1)
 
 
@@ -317,6 +325,23 @@ def _ready(url: str) -> bool:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
+
+
+def _not_ready(url: str) -> str:
+    """What the stages of a service that answers say of themselves."""
+    try:
+        urllib.request.urlopen(f"{url}/readyz", timeout=2).close()  # noqa: S310  # our own
+    except urllib.error.HTTPError as answer:
+        with answer, contextlib.suppress(OSError, ValueError):
+            stages = json.load(answer)["stages"]
+            return "; ".join(
+                f"{stage['name']}: {stage['last_error'] or stage['note']}"
+                for stage in stages
+                if not stage["ready"]
+            )
+    except OSError:
+        pass
+    return ""
 
 
 async def _welcome(

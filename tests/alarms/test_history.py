@@ -21,6 +21,7 @@ from ioc.alarms.history import (
 )
 from ioc.errors import QueryError
 from ioc.state import State
+from ioc.text import fold
 
 from .world import NETWORK, T0, Drill, ring_and_spur
 

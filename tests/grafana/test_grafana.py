@@ -334,4 +334,4 @@ def test_without_grafana_client_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "grafana_client", None)
     code, _, err = ioc("check")
     assert code == 1
-    assert "pip install 'provincial-ioc[grafana]'" in err
+    assert "pip install 'provincial-ioc[grafana]'" in err.replace("\n", " ")

@@ -1,7 +1,7 @@
 /** The map with its controls, legend, tooltip and the markers of alarms. */
 import { effect, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { AlarmView, MapDocument } from "../api/types.ts";
+import type { AlarmView, MapDocument, Severity } from "../api/types.ts";
 import { said, t } from "../i18n/index.ts";
 import * as store from "../live/store.ts";
 import { alarmText } from "../parts/alarm-row.tsx";
@@ -16,6 +16,9 @@ import { buildScene, type Scene } from "./scene.ts";
 /** So many alarms get a marker that can be reached by keyboard; the list has them all. */
 const MARKERS = 40;
 const LABELLED = 6;
+
+/** Where pins overlap, the worst is seen; by keyboard it comes first all the same. */
+const ON_TOP: Readonly<Record<Severity, number>> = { critical: 5, major: 4, minor: 3, warning: 2, indeterminate: 1 };
 
 interface Pin {
   key: string;
@@ -236,6 +239,7 @@ export function ProvinceMap({ showView = true }: { showView?: boolean }) {
         {list.map(({ key, alarm, count }) => (
           <a
             key={key}
+            style={{ zIndex: ON_TOP[alarm.severity] }}
             class={`map-pin ${alarm.acknowledged ? "" : "unacknowledged"}`}
             href={alarmLink(alarm.id)}
             aria-label={`${t.value.severity[alarm.severity]}: ${alarmText(alarm)}, ${alarm.asset_name || alarm.asset}`}

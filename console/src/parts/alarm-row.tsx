@@ -9,9 +9,9 @@ import { f } from "../use.ts";
  * probable cause; their text stands in the details.
  */
 export function alarmText(alarm: AlarmView): string {
-  const cause = t.value.cause[alarm.probable_cause];
-  if (alarm.source === "device" && cause !== undefined) return `${alarm.asset}: ${cause}`;
-  return (language.value === "vi" ? alarm.text_vi : alarm.text_en) || alarm.probable_cause;
+  const text = (language.value === "vi" ? alarm.text_vi : alarm.text_en) || alarm.probable_cause;
+  // Equipment does not say which it is.
+  return alarm.source === "device" ? `${alarm.asset}: ${text}` : text;
 }
 
 export function alarmAction(alarm: AlarmView): string {

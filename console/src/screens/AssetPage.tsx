@@ -22,6 +22,8 @@ export function AssetPage({ id }: { id: string }) {
   const metrics = Object.entries(kind?.metrics ?? {});
   const charted = metrics.filter(([, metric]) => metric.show && (metric.type === "float" || metric.type === "int"));
   const words = t.value.asset;
+  // Those that still stand are above.
+  const cleared = data.recent_alarms.filter((alarm) => alarm.state === "cleared");
   return (
     <div class="page asset-page">
       <header class="page-head asset-head">
@@ -52,10 +54,10 @@ export function AssetPage({ id }: { id: string }) {
               <a class="quiet" href={`/history?asset=${encodeURIComponent(asset.id)}`}>{t.value.nav.history}</a>
             </header>
             {data.alarms.length === 0 ? <p class="panel-text quiet">{words.noAlarms}</p> : <AlarmList alarms={data.alarms} />}
-            {data.recent_alarms.length > 0 && (
+            {cleared.length > 0 && (
               <>
                 <h3 class="panel-sub">{words.recent}</h3>
-                <AlarmList alarms={data.recent_alarms.slice(0, 6)} />
+                <AlarmList alarms={cleared.slice(0, 6)} />
               </>
             )}
           </section>
