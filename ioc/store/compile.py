@@ -93,6 +93,8 @@ def influxql(
             for tag, value in zip(query.group_by, only.tags, strict=True)
         ]
     conditions += _chosen(query, measurement)
+    if measurement.as_fields and board is None and not query.aggregated:
+        conditions.append(_any_present(query, measurement))
     source = f'"{measurement.name}"'
     if board is not None and board.suffix:
         source = f"/^{measurement.name}{board.suffix}$/"
@@ -160,6 +162,21 @@ def _chosen(query: Query, measurement: Measurement) -> list[str]:
         any_of = " OR ".join(f'"{name}"::field = {_influx_value(value)}' for value in wanted)
         conditions.append(f"({any_of})")
     return conditions
+
+
+def _any_present(query: Query, measurement: Measurement) -> str:
+    """That a row has one of the columns. Tags kept as fields are in every row, so that InfluxDB
+    would give rows, and count them against LIMIT, which have nothing of what is asked."""
+    present = []
+    for column in query.columns:
+        name, kind_of_value = f'"{column.metric}"::field', measurement.type_of(column.metric)
+        if kind_of_value == "enum":
+            present.append(f"{name} =~ /.*/")
+        elif kind_of_value == "bool":
+            present.append(f"{name} = true OR {name} = false")
+        else:
+            present.append(f"{name} >= 0 OR {name} < 0")
+    return f"({' OR '.join(present)})"
 
 
 def _matches(tags: Mapping[str, str], measurement: Measurement) -> list[str]:

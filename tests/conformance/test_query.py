@@ -276,6 +276,26 @@ async def test_alarms_of_one_millisecond_are_told_apart_by_their_numbers(store: 
     assert [row[1] for row in some.rows] == [1, 3]
 
 
+async def test_rows_that_have_nothing_of_what_is_asked_do_not_count(store: Store) -> None:
+    values: list[dict[str, Any]] = [
+        {},
+        {},
+        {"acknowledged": False},
+        {"value": -1.5},
+        {"parent": ""},
+    ]
+    rows = [
+        derived(n, "alarm_active", f"A{n}", severity="major", **more)
+        for n, more in enumerate(values)
+    ]
+    await put(store, *rows, position=1)
+    for column, at_ms, value in (("acknowledged", 2, False), ("value", 3, -1.5), ("parent", 4, "")):
+        found = await store.query(ask(column, measurement="alarm_active", limit=1))
+        assert (at(found), found.truncated) == ([(at_ms, value)], False)
+    both = await store.query(ask("value", "acknowledged", measurement="alarm_active", limit=2))
+    assert at(both) == [(2, None, False), (3, -1.5, None)]
+
+
 async def test_nothing_stored_is_an_empty_answer(store: Store) -> None:
     for query in (
         ask("volt"),
