@@ -18,12 +18,13 @@ _YES_NO = {"vi": ("không", "có"), "en": ("no", "yes")}
 
 
 def device_words(item: DeviceAlarm) -> Text:
-    """What the equipment said. Where it has no Vietnamese: its probable cause in Vietnamese, and
-    its own words after that, which its manual is searched for."""
+    """What the equipment said. Where that is not Vietnamese: its probable cause in Vietnamese, and
+    its own words after that, which its manual is searched for. Words with letters beyond ASCII are
+    taken for Vietnamese: a gateway may say them so."""
     own = item.text or item.probable_cause
     cause = CAUSE_VI.get(item.probable_cause)
     vi = item.text_vi
-    if not vi and cause:
+    if not vi and cause and own.isascii():
         vi = f"{cause} ({item.text})" if item.text else cause
     return Text(vi=(vi or own)[:500], en=own[:500])
 

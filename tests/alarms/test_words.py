@@ -12,6 +12,7 @@ from ioc.journal.records import DeviceAlarm
     ("cause", "text", "text_vi", "vi", "en"),
     [
         ("lossOfSignal", "LOS port 3", "", "Mất tín hiệu (LOS port 3)", "LOS port 3"),
+        ("lossOfSignal", "Đứt quang", "", "Đứt quang", "Đứt quang"),
         ("lossOfSignal", "", "", "Mất tín hiệu", "lossOfSignal"),
         ("lossOfSignal", "LOS", "Mất quang cổng 3", "Mất quang cổng 3", "LOS"),
         ("payloadTypeMismatch", "PLM", "", "PLM", "PLM"),
