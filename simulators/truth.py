@@ -5,7 +5,6 @@ See ``docs/truth.schema.json`` and docs/simulators.md. All times are Unix ms of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ import msgspec
 import numpy as np
 
 from ioc.catalog import Catalog, Equals, Rule, Threshold
+from ioc.files import write_whole
 from simulators.faults import FAULTS
 from simulators.feed import Feed
 from simulators.ideal import told
@@ -182,12 +182,7 @@ class TruthWriter:
     def write(self, path: Path) -> None:
         """Write the file in one step. Raises ``OSError``."""
         content = msgspec.json.format(msgspec.json.encode(self.truth()), indent=1) + b"\n"
-        beside = path.with_name(path.name + ".new")
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_whole(path, content)
 
     def truth(self) -> Truth:
         """What has happened so far."""

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
-import aiomqtt
 import pytest
 
 from ioc.clock import SystemClock
@@ -24,6 +23,7 @@ from simulators.publisher import Publisher
 from tests.servers import Nats
 from tests.simulators.audit import audit
 from tests.simulators.lab import until
+from tests.simulators.reader import read_on
 
 pytestmark = pytest.mark.skipif(bool(Nats.missing()), reason=Nats.missing() or "nats-server")
 Key = tuple[str, int, int]
@@ -44,25 +44,13 @@ class Receiver:
         self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        while True:
-            with contextlib.suppress(aiomqtt.MqttError):
-                async with aiomqtt.Client(
-                    "127.0.0.1",
-                    self.port,
-                    identifier="receiver",
-                    clean_session=False,
-                    protocol=aiomqtt.ProtocolVersion.V311,
-                ) as client:
-                    await client.subscribe("ioc/v1/#", qos=1)
-                    self.subscribed.set()
-                    async for message in client.messages:
-                        assert isinstance(message.payload, bytes)
-                        content = json.loads(message.payload)
-                        if "seq" in content:
-                            asset = message.topic.value.split("/")[4]
-                            key = (asset, content["boot"], content["seq"])
-                            self.got[key] = hashlib.sha256(message.payload).hexdigest()
-            await asyncio.sleep(0.1)
+        await read_on(self.port, topic="ioc/v1/#", take=self._take, subscribed=self.subscribed)
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        content = json.loads(payload)
+        if "seq" in content:
+            key = (topic.split("/")[4], content["boot"], content["seq"])
+            self.got[key] = hashlib.sha256(payload).hexdigest()
 
 
 @contextlib.asynccontextmanager

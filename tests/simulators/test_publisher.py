@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
-import aiomqtt
 import pytest
 
 from ioc.clock import SystemClock, VirtualClock, settle
@@ -17,6 +16,7 @@ from simulators.messages import Message
 from simulators.publisher import Publisher
 from tests.servers import Nats
 from tests.simulators.lab import until
+from tests.simulators.reader import read_on
 
 pytestmark = pytest.mark.skipif(bool(Nats.missing()), reason=Nats.missing() or "nats-server")
 
@@ -47,23 +47,12 @@ class Listener:
         self.subscribed = asyncio.Event()
 
     async def run(self) -> None:
-        while True:
-            with contextlib.suppress(aiomqtt.MqttError):
-                async with aiomqtt.Client(
-                    "127.0.0.1",
-                    self.port,
-                    identifier="listener",
-                    clean_session=False,
-                    protocol=aiomqtt.ProtocolVersion.V311,
-                ) as client:
-                    await client.subscribe("t/#", qos=1)
-                    self.subscribed.set()
-                    async for message in client.messages:
-                        assert isinstance(message.payload, bytes)
-                        self.got[message.payload] += 1
-                        if self.got[message.payload] == 1:
-                            self.order.append(message.payload)
-            await asyncio.sleep(0.1)
+        await read_on(self.port, topic="t/#", take=self._take, subscribed=self.subscribed)
+
+    def _take(self, _topic: str, payload: bytes) -> None:
+        self.got[payload] += 1
+        if self.got[payload] == 1:
+            self.order.append(payload)
 
 
 def numbered(first: int, count: int) -> list[Message]:
