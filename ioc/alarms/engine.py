@@ -34,7 +34,7 @@ from ioc.journal.records import (
 )
 
 # Changes with what the same journal gives: a snapshot of another version is not replayed from.
-VERSION = 2
+VERSION = 3
 # Ticks come every second. A longer step is a stop of the service, or a clock that was set.
 LONGEST_TICK_MS = 5_000
 # The machine may have slept, and cut off devices that have to connect again: they get as long again
@@ -84,6 +84,13 @@ class Engine:
         self._root_cause = RootCause(
             self.lifecycle, cadence_s=lambda kind: catalog.kinds[kind].shortest_cadence_s
         )
+        # What equipment of a kind says in these words, it says of its whole site, as the rules do.
+        self._of_site = {
+            (name, rule.probable_cause)
+            for name, kind in catalog.kinds.items()
+            for rule in kind.rules
+            if rule.shared_by == "site"
+        }
         self._device_cleared: dict[tuple[str, str], int] = {}
         self.changed_assets: set[str] = set()
         self.table = Tables(self._tables)
@@ -276,6 +283,7 @@ class Engine:
             ),
             effect=_device_effect(severity, item.object),
             isolates=bool(asset.far_site) and item.probable_cause in ISOLATING_CAUSES,
+            shared=(asset.kind, item.probable_cause) in self._of_site,
             heard_ms=at_ms,
         )
 
@@ -491,6 +499,7 @@ class Engine:
         elif alarm.source == DEVICE:
             standing.effect = _device_effect(alarm.severity, alarm.object)
             standing.isolates = span and alarm.probable_cause in ISOLATING_CAUSES
+            standing.shared = (alarm.kind, alarm.probable_cause) in self._of_site
         return standing
 
     def _take_values(self, snapshot: Snapshot) -> None:

@@ -5,7 +5,9 @@ Looked for in this order, the first that is found:
 1. A cut-off asset's silence and troubles of communication or quality are explained by the failed
    span that cuts it off: the first one in time, if several do.
 2. What else a failed span reports of itself, its surroundings aside, by its failure.
-3. An alarm of a rule ``shared_by: site``, by the first such alarm of its site.
+3. One of several that tell one fact, by the gravest, of those the first: what a rule ``shared_by:
+   site`` says of the stations of a mast, and what a device says in the same words as a rule (the
+   same specific probable cause, of the same asset or of its mast).
 4. Any alarm of an asset that ``depends_on`` another, by that one's being out of service.
 
 What stood long before a failure is not explained by it. A parent is never itself explained by its
@@ -18,8 +20,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from ioc.alarms.lifecycle import Lifecycle, Standing
-from ioc.alarms.model import Impact
+from ioc.alarms.lifecycle import DEVICE, Lifecycle, Standing
+from ioc.alarms.model import SEVERITIES, Impact
 from ioc.alarms.topology import STATION, Region, Topology
 from ioc.inventory import Asset, Inventory
 
@@ -28,6 +30,10 @@ SETTLE_MS = 5_000
 # A child may have been raised this long before its parent: silence is noticed in 30 s, a span that
 # has a ``for`` of a minute later.
 BEFORE_PARENT_MS = 120_000
+# Probable causes that say nothing in particular: two alarms with one of them are two facts.
+UNSPECIFIC_CAUSES = frozenset(
+    {"equipmentMalfunction", "indeterminate", "other", "performanceDegraded", "thresholdCrossed"}
+)
 # Beside two cadences, what a recovering asset gets until its own clear must have come.
 GRACE_MS = 5_000
 
@@ -60,7 +66,8 @@ class RootCause:
         self.topology = Topology()
         self._changed = False  # the failed spans, since the topology was last worked out
         self._failures: dict[str, dict[str, Standing]] = {}  # by span
-        self._shared: dict[tuple[str, str], dict[str, Standing]] = {}  # by site and rule
+        # What may tell one fact, by probable cause and where: an asset, or a site (shared).
+        self._telling: dict[tuple[str, str], dict[str, Standing]] = {}
         self._children: dict[str, dict[str, None]] = {}  # by parent, in order
         self._recent: dict[str, Standing] = {}  # unsuppressed, may still find a parent
         self._waiting: dict[str, Standing] = {}  # their parent is gone
@@ -90,8 +97,10 @@ class RootCause:
             if not failures:
                 del self._failures[alarm.asset]
             self._changed = True
-        if standing.shared:
-            del self._shared[alarm.site, alarm.source][alarm.id]
+        telling = self._telling[_fact(standing)]
+        del telling[alarm.id]
+        if not telling:
+            del self._telling[_fact(standing)]
         if alarm.parent in self._children:
             self._children[alarm.parent].pop(alarm.id, None)
         for child_id in self._children.pop(alarm.id, {}):
@@ -110,7 +119,7 @@ class RootCause:
         grown: dict[str, Standing] = {}
         explains = False
         for standing in list(lifecycle.fresh.values()):
-            explains |= standing.isolates or standing.effect == "down"
+            explains |= standing.isolates or standing.effect == "down" or self._says_more(standing)
             if not self._adopt(standing, grown) and not self._still_recovering(standing, now_ms):
                 waits = self._may_find_a_parent(standing)
                 standing.alarm.settles_ms = now_ms + SETTLE_MS if waits else 0
@@ -156,7 +165,7 @@ class RootCause:
         asset = self._inventory.assets.get(standing.alarm.asset)
         if asset is None:
             return None
-        for look in (self._cut_off_by, self._of_failed_span, self._first_of_site, self._missing):
+        for look in (self._cut_off_by, self._of_failed_span, self._same_fact, self._missing):
             found = look(standing, asset)
             if found is not None:
                 return self._top(found, standing)
@@ -175,12 +184,23 @@ class RootCause:
         first = next(iter(failures.values()))
         return None if first is standing else first
 
-    def _first_of_site(self, standing: Standing, _asset: Asset) -> Standing | None:
-        if not standing.shared:
-            return None
-        peers = self._shared[standing.alarm.site, standing.alarm.source]
-        first = next(iter(peers.values()))
-        return None if first is standing else first
+    def _same_fact(self, standing: Standing, _asset: Asset) -> Standing | None:
+        """The alarm that tells the same fact best, where that is not this one."""
+        best = min(self._peers(standing), key=_told_first, default=None)
+        return None if best is None or _told_first(standing) < _told_first(best) else best
+
+    def _says_more(self, standing: Standing) -> bool:
+        """Whether it tells what lesser alarms of the last minutes tell."""
+        return any(
+            one.alarm.id in self._recent and _told_first(standing) < _told_first(one)
+            for one in self._peers(standing)
+        )
+
+    def _peers(self, standing: Standing) -> Iterable[Standing]:
+        """The other alarms that tell the same fact."""
+        for one in self._telling.get(_fact(standing), {}).values():
+            if one is not standing and _same(one, standing):
+                yield one
 
     def _missing(self, _standing: Standing, asset: Asset) -> Standing | None:
         down = [
@@ -351,5 +371,25 @@ class RootCause:
         if standing.isolates:
             self._failures.setdefault(alarm.asset, {})[alarm.id] = standing
             self._changed = True
-        if standing.shared:
-            self._shared.setdefault((alarm.site, alarm.source), {})[alarm.id] = standing
+        self._telling.setdefault(_fact(standing), {})[alarm.id] = standing
+
+
+def _fact(standing: Standing) -> tuple[str, str]:
+    """Where, and why: alarms that may tell one fact."""
+    alarm = standing.alarm
+    return (alarm.site if standing.shared else alarm.asset, alarm.probable_cause)
+
+
+def _same(one: Standing, other: Standing) -> bool:
+    """Whether two alarms of one place and cause tell one fact: a device's and a rule's, or those of
+    one source on several stations of a mast. Two of one asset otherwise are two: of two parts of
+    it, or of two rules."""
+    sources = {one.alarm.source, other.alarm.source}
+    if len(sources) == 1:
+        return one.shared and one.alarm.asset != other.alarm.asset
+    return DEVICE in sources and one.alarm.probable_cause not in UNSPECIFIC_CAUSES
+
+
+def _told_first(standing: Standing) -> tuple[int, int]:
+    """The order of who tells a fact: the gravest, of those the first."""
+    return SEVERITIES.index(standing.alarm.severity), standing.number
