@@ -31,7 +31,8 @@ class DeviceAlarm:
 @dataclass(frozen=True, kw_only=True)
 class FaultKind:
     """One thing that can break. ``kinds`` empty: any kind of asset. ``needs`` names a metric that
-    only assets with the part that breaks measure."""
+    only assets with the part that breaks measure. ``alarm`` is what the asset itself says of it;
+    what it says of its readings is in ``device_alarms``."""
 
     id: str
     kinds: frozenset[str]
@@ -50,15 +51,6 @@ class ActiveFault:
     fault: str
     asset: str
     until_ms: int
-
-
-LOSS_OF_SIGNAL = DeviceAlarm(
-    severity="critical",
-    event_type="communications",
-    probable_cause="lossOfSignal",
-    object="port-1",
-    text="Loss of signal",
-)
 
 
 def _kind(
@@ -136,13 +128,6 @@ FAULTS: dict[str, FaultKind] = dict(
             "bts",
             vi="Một nửa số cell ngừng hoạt động.",
             en="Half of the station's cells are unavailable.",
-            alarm=DeviceAlarm(
-                severity="minor",
-                event_type="equipment",
-                probable_cause="equipmentMalfunction",
-                object="radio-unit-1",
-                text="Radio unit not responding",
-            ),
         ),
         _kind(
             "out-of-service",

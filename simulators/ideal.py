@@ -86,7 +86,7 @@ _TOLD: dict[str, Words] = {
     "battery-low": Words("major", "lowBatteryThreshold"),
     "battery-theft": Words("major", "intrusionDetection"),
     "rectifier-failure": Words("minor", "rectifierFailure"),
-    "cell-unavailable": Words("minor", "equipmentMalfunction"),
+    "cell-unavailable": Words("minor", "underlyingResourceUnavailable"),
     "out-of-service": Words("critical", "equipmentMalfunction"),
     "vswr": Words("major", "antennaFailure"),
     "interference": Words("minor", "thresholdCrossed"),

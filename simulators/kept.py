@@ -35,7 +35,7 @@ class Kept:
         province = self._province
         state = _State(
             faults=[(f.fault, f.asset, f.until_ms) for f in province.faults.active],
-            alarms=[(*key, words) for key, words in province.open_alarms.items()],
+            alarms=[(*key, words) for key, words in province.device_alarms.open.items()],
         )
         content = msgspec.json.encode(state)
         if content != self._written:
@@ -54,14 +54,10 @@ class Kept:
             state = msgspec.json.decode(path.read_bytes(), type=_State)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return
-        for asset, alarm_id, words in state.alarms:
-            province.open_alarms[asset, alarm_id] = words
         for fault, asset, until_ms in state.faults:
             left_s = (until_ms - province.now_ms) / 1000.0
             if left_s >= 1.0:
                 with contextlib.suppress(FaultError):  # the asset may be gone
                     province.begin(fault, asset, for_s=left_s)
-        standing = dict(province.open_alarms)
-        province.open_alarms.clear()
-        for (asset, alarm_id), words in standing.items():
-            province.adopt_alarm(asset, alarm_id, words)
+        standing = {(asset, alarm_id): words for asset, alarm_id, words in state.alarms}
+        province.device_alarms.adopt(standing, province.now_ms)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ioc.catalog import Kind
-from simulators.faults import DeviceAlarm
+from simulators.device_alarms import Word
 from simulators.table import BoolArray, FloatArray, IntArray, Table
 
 CLOCK_SKEW_S = 45 * 60.0
@@ -161,22 +161,20 @@ class Sender:
             messages.append((row, message))
         return messages
 
-    def alarm(
-        self, asset: str, words: DeviceAlarm, *, alarm_id: str, raised: bool, now_ms: int
-    ) -> Message:
+    def alarm(self, word: Word) -> Message:
         """A device alarm, raised or cleared."""
-        row = self.table.index[asset]
+        says = word.says
         content = {
-            "ts": now_ms,
-            "alarm_id": alarm_id,
-            "state": "raised" if raised else "cleared",
-            "severity": words.severity if raised else "cleared",
-            "event_type": words.event_type,
-            "probable_cause": words.probable_cause,
-            "object": words.object,
-            "text": words.text,
+            "ts": word.ts_ms,
+            "alarm_id": word.alarm_id,
+            "state": "raised" if word.raised else "cleared",
+            "severity": says.severity if word.raised else "cleared",
+            "event_type": says.event_type,
+            "probable_cause": says.probable_cause,
+            "object": says.object,
+            "text": says.text,
         }
-        return Message(self._alarm_topics[row], _encode(content))
+        return Message(self._alarm_topics[self.table.index[word.asset]], _encode(content))
 
     def _begin_boots(self, rows: IntArray) -> None:
         fresh = rows[self.table.restarts[rows] != self._boots_seen[rows]]

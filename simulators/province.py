@@ -16,7 +16,8 @@ from simulators.bts import KIND as BTS
 from simulators.bts import Stations
 from simulators.data_center import KINDS as DATA_CENTRE_KINDS
 from simulators.data_center import DataCentres
-from simulators.faults import FAULTS, LOSS_OF_SIGNAL, ActiveFault, DeviceAlarm, Faults
+from simulators.device_alarms import DeviceAlarms
+from simulators.faults import ActiveFault, Faults
 from simulators.fibre import KIND as SPAN
 from simulators.fibre import Spans
 from simulators.messages import Message, Sender
@@ -27,9 +28,6 @@ from simulators.table import BoolArray, FloatArray, Table
 PHYSICS_EVERY_S = 1.0
 # Water takes so long from the shelter's floor to what feeds the equipment; an assumption.
 _WATER_RISES_S = 600.0
-# A port declares loss of signal after 2.5 s of darkness and clears it after 10 s of light
-# (failure soaking of transmission equipment, Telcordia GR-253).
-_DARK_FOR_S, _LIGHT_FOR_S = 2.5, 10.0
 
 
 class Province:
@@ -64,7 +62,7 @@ class Province:
         self._ticks = 0
         self._physics_ms = start_ms
         simulated = [asset for asset in inventory.assets if asset.simulated]
-        streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)]
+        streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(7)]
         self.network = Network(
             inventory.sites, (asset for asset in inventory.assets if asset.kind == SPAN)
         )
@@ -103,11 +101,7 @@ class Province:
         self._seen: tuple[bytes, bytes] | None = None
         self._stolen: BoolArray = np.zeros(len(self.network.sites), dtype=np.bool_)
         self._flooded_s: FloatArray = np.zeros(len(self.network.sites))
-        self._dark_s: FloatArray = np.zeros(len(self.spans.table))
-        self._light_s: FloatArray = np.zeros(len(self.spans.table))
-        # Device alarms: those that stand, and those that wait until their asset can speak.
-        self.open_alarms: dict[tuple[str, str], DeviceAlarm] = {}
-        self._waiting: list[tuple[str, str, DeviceAlarm, bool]] = []
+        self.device_alarms = DeviceAlarms(self.tables, streams[6])
         self._step(0.0)
 
     @property
@@ -117,22 +111,7 @@ class Province:
 
     def begin(self, fault: str, asset: str, *, for_s: float) -> ActiveFault:
         """Let a fault begin now. Raises ``FaultError`` naming what is known."""
-        begun = self.faults.begin(fault, asset, now_ms=self.now_ms, for_ms=round(for_s * 1000))
-        words = FAULTS[fault].alarm
-        if words is not None and (asset, fault) not in self.open_alarms:
-            self._waiting.append((asset, fault, words, True))
-        return begun
-
-    def adopt_alarm(self, asset: str, alarm_id: str, words: DeviceAlarm) -> None:
-        """Take over a device alarm that an earlier run left standing: it is cleared as soon as its
-        asset can speak, unless its cause is there again."""
-        if asset not in {id_ for table in self.tables.values() for id_ in table.index}:
-            return
-        self.open_alarms[asset, alarm_id] = words
-        if words != LOSS_OF_SIGNAL and not any(
-            fault.asset == asset and fault.fault == alarm_id for fault in self.faults.active
-        ):
-            self._waiting.append((asset, alarm_id, words, False))
+        return self.faults.begin(fault, asset, now_ms=self.now_ms, for_ms=round(for_s * 1000))
 
     def tick(self) -> list[Message]:
         """Move time by one tick; the messages that are sent at its end, in order."""
@@ -146,18 +125,14 @@ class Province:
 
     def _at(self, now_ms: int) -> list[Message]:
         self.now_ms = now_ms
-        for ended in self.faults.end_due(now_ms):
-            words = FAULTS[ended.fault].alarm
-            if words is not None:
-                self._waiting.append((ended.asset, ended.fault, words, False))
+        self.faults.end_due(now_ms)
         elapsed_s = (now_ms - self._physics_ms) / 1000.0
-        messages: list[Message] = []
         if elapsed_s >= self._physics_s - 1e-6:
             self._physics_ms = now_ms
             self._step(elapsed_s)
-            messages += self._watch_light(elapsed_s)
-        if self._waiting:
-            messages += self._tell_waiting()
+        messages = [
+            self._senders[word.table.kind].alarm(word) for word in self.device_alarms.due(now_ms)
+        ]
         slot = self._ticks % self._slot_count
         for sender in self._senders.values():
             messages += sender.telemetry(slot, now_ms)
@@ -211,6 +186,7 @@ class Province:
         self.spans.advance(self.now_ms, dt_s, lit=lit[self.spans.row_in_network])
         self.centres.advance(self.now_ms, dt_s, reached=self.reached)
         self._let_speak()
+        self.device_alarms.look(self.now_ms, dt_s)
         for sender in self._senders.values():
             sender.refresh()
         if self.observe is not None:
@@ -256,40 +232,3 @@ class Province:
             silent = table.fault("silent")
             table.cut_off = works & ~speaking & ~silent
             table.speaking = speaking & ~silent
-
-    def _watch_light(self, dt_s: float) -> list[Message]:
-        """Ports raise and clear their own loss of signal."""
-        table, lit = self.spans.table, self.spans.lit
-        self._dark_s = np.where(lit, 0.0, self._dark_s + dt_s)
-        self._light_s = np.where(lit, self._light_s + dt_s, 0.0)
-        messages = []
-        dark = (self._dark_s >= _DARK_FOR_S) & table.speaking
-        for row in np.flatnonzero(dark).tolist():
-            asset = table.assets[row].id
-            if (asset, "los") not in self.open_alarms:
-                messages.append(self._tell(asset, "los", LOSS_OF_SIGNAL, raised=True))
-        for asset, alarm_id in list(self.open_alarms):
-            if alarm_id == "los":
-                row = table.index[asset]
-                if self._light_s[row] >= _LIGHT_FOR_S and table.speaking[row]:
-                    messages.append(self._tell(asset, "los", LOSS_OF_SIGNAL, raised=False))
-        return messages
-
-    def _tell_waiting(self) -> list[Message]:
-        waiting, self._waiting = self._waiting, []
-        messages = []
-        for asset, alarm_id, words, raised in waiting:
-            table = self.tables[self.faults.kind_of(asset)]
-            if table.speaking[table.index[asset]]:
-                messages.append(self._tell(asset, alarm_id, words, raised=raised))
-            else:
-                self._waiting.append((asset, alarm_id, words, raised))
-        return messages
-
-    def _tell(self, asset: str, alarm_id: str, words: DeviceAlarm, *, raised: bool) -> Message:
-        if raised:
-            self.open_alarms[asset, alarm_id] = words
-        else:
-            self.open_alarms.pop((asset, alarm_id), None)
-        sender = self._senders[self.faults.kind_of(asset)]
-        return sender.alarm(asset, words, alarm_id=alarm_id, raised=raised, now_ms=self.now_ms)

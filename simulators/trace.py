@@ -68,6 +68,10 @@ class Tracer:
             found = [one for site in sites for one in self._by_site.get(site, ())]
         return _numbers(sorted(found, key=lambda one: one.at_s)[-1:])
 
+    def own(self, table: Table, row: int, fault: str) -> list[int]:
+        """Why this asset has this fault now."""
+        return _numbers([one for one in self._of(table, row) if one.fault == fault][-1:])
+
     def _of(self, table: Table, row: int) -> list[Breakage]:
         return self._by_asset.get(table.assets[row].id, [])
 

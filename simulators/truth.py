@@ -44,10 +44,10 @@ class Affected(msgspec.Struct, kw_only=True):
 
     ``silent``: it sends nothing. ``degraded``: what it measures is beyond a limit of the catalog,
     ``rules`` says of which (it may come and go for up to ten minutes). ``alarm``: the device itself
-    raises an alarm when it can speak. ``nonsense``: what it sends is no valid reading.
-    ``clock_wrong``: its times are. ``spiking``, ``stuck``: the sensor of
-    ``metric`` lies. ``also``: other
-    incidents without which it would not have been so.
+    has an alarm with ``probable_cause``; it says so once it can speak, sometimes up to 90 s late.
+    ``nonsense``: what it sends is no valid reading. ``clock_wrong``: its times are. ``spiking``,
+    ``stuck``: the sensor of ``metric`` lies. ``also``: other incidents without which it would not
+    have been so.
     """
 
     asset: str
@@ -57,6 +57,7 @@ class Affected(msgspec.Struct, kw_only=True):
     end: EndMs = None
     rules: list[str] = []
     metric: str = ""
+    probable_cause: str = ""
     also: list[int] = []
 
 
@@ -145,6 +146,7 @@ class TruthWriter:
             if isinstance(rule.when, Threshold | Equals)
         ]
         self._beyond = [np.zeros(len(table), dtype=np.bool_) for table, _, _ in self._conditions]
+        self._alarmed = [one.stands.copy() for one in self._province.device_alarms.watched]
         self._province.observe = self._look
 
     def begun(self, broken: Breakage) -> None:
@@ -164,7 +166,7 @@ class TruthWriter:
         end_ms = self._feed.script.start_ms + round(broken.until_s * 1000)
         self._ends.setdefault(incident.id, []).append(end_ms)
         self._tracer.begun(broken)
-        how = _DIRECT.get(broken.fault) or ("alarm" if FAULTS[broken.fault].alarm else None)
+        how = _DIRECT.get(broken.fault)
         if how is not None:
             for asset in broken.assets:
                 kind = self._province.faults.kind_of(asset)
@@ -270,15 +272,45 @@ class TruthWriter:
                         self._begin(table, row, "degraded", rule.id, because)
                     else:
                         self._end(table, row, rule.id, now_ms)
+        self._look_at_alarms()
 
-    def _begin(self, table: Table, row: int, how: How, rule: str, because: list[int]) -> None:
+    def _look_at_alarms(self) -> None:
+        """Note which devices have an alarm of their own, whether they can say so or not."""
+        for place, one in enumerate(self._province.device_alarms.watched):
+            changed = one.stands ^ self._alarmed[place]
+            if not changed.any():
+                continue
+            self._alarmed[place] = one.stands
+            table, watch = one.table, one.watch
+            for row in np.flatnonzero(changed).tolist():
+                if one.stands[row]:
+                    because = (
+                        self._tracer.own(table, row, watch.fault)
+                        if watch.fault
+                        else self._tracer.beyond(table, row, watch.metric)
+                    )
+                    found = self._begin(table, row, "alarm", "", because, key=f"alarm {watch.id}")
+                    found.probable_cause = watch.says.probable_cause
+                else:
+                    self._end(table, row, f"alarm {watch.id}", self._province.now_ms)
+
+    def _begin(
+        self,
+        table: Table,
+        row: int,
+        how: How,
+        rule: str,
+        because: list[int],
+        *,
+        key: str = "",
+    ) -> Affected:
         asset, now_ms = table.assets[row].id, self._province.now_ms
         incident = because[0] if because else 0
         last = self._last.get((incident, asset, rule or how))
         if rule and last is not None and last.end is not None and now_ms - last.end <= _PAUSE_MS:
             last.end = None
             self._open[asset, rule] = (incident, last)
-            return
+            return last
         found = Affected(
             asset=asset,
             kind=table.kind,
@@ -287,9 +319,10 @@ class TruthWriter:
             rules=[rule] if rule else [],
             also=because[1:],
         )
-        self._open[asset, rule or how] = (incident, found)
+        self._open[asset, rule or key or how] = (incident, found)
         known = self._incidents.get(incident)
         (known.affected if known else self._unexplained).append(found)
+        return found
 
     def _end(self, table: Table, row: int, what: str, now_ms: int) -> None:
         asset = table.assets[row].id

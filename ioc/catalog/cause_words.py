@@ -64,6 +64,7 @@ CAUSE_VI: Mapping[str, str] = MappingProxyType(
         "powerSupplyFailure": "Hỏng bộ nguồn",
         "inputOutputDeviceError": "Lỗi thiết bị vào ra",
         "equipmentMalfunction": "Thiết bị trục trặc",
+        "underlyingResourceUnavailable": "Tài nguyên bên dưới không sẵn sàng",
         "adapterError": "Lỗi bộ chuyển đổi",
         # Power
         "commercialPowerFailure": "Mất điện lưới",

@@ -19,7 +19,7 @@ from ioc.commands.simulate import parse_duration
 from ioc.errors import ConfigError
 from ioc.ingest.broker import Broker
 from ioc.inventory.file import write_inventory
-from simulators.faults import LOSS_OF_SIGNAL
+from simulators.device_alarms import LOSS_OF_SIGNAL
 from simulators.run import Run, SimulateOptions
 from tests.servers import Nats
 from tests.simulators.lab import heard, province, until, whole
@@ -158,7 +158,7 @@ async def test_a_device_alarm_left_by_an_earlier_run_is_cleared(
         "alarms": [["S-2", "los", msgspec.to_builtins(LOSS_OF_SIGNAL)]],
     }
     inventory.with_name("simulators.json").write_text(json.dumps(state))
-    heard_alarms: list[str] = []
+    heard_alarms: list[tuple[str, str]] = []
     subscribed = asyncio.Event()
 
     async def listen() -> None:
@@ -169,17 +169,18 @@ async def test_a_device_alarm_left_by_an_earlier_run_is_cleared(
             subscribed.set()
             async for message in client.messages:
                 assert isinstance(message.payload, bytes)
-                heard_alarms.append(json.loads(message.payload)["state"])
+                content = json.loads(message.payload)
+                heard_alarms.append((content["alarm_id"], content["state"]))
 
     listening = asyncio.create_task(listen())
     try:
         await asyncio.wait_for(subscribed.wait(), 10)
         async with running(Run(options(nats, inventory), clock=SystemClock())) as run:
             assert [fault.fault for fault in run.province.faults.active] == ["vswr"]
-            await until(lambda: bool(heard_alarms))
-        assert heard_alarms == ["cleared"]
+            await until(lambda: ("los", "cleared") in heard_alarms)
+        assert ("los", "raised") not in heard_alarms
         left = json.loads(inventory.with_name("simulators.json").read_text())
-        assert left["alarms"] == []
+        assert "los" not in {alarm_id for _, alarm_id, _ in left["alarms"]}
         assert left["faults"][0][:2] == ["vswr", "B2"]
     finally:
         listening.cancel()

@@ -21,7 +21,8 @@ from tests.simulators.lab import trips
 
 # An asset's time may be this wrong, as its messages wait for their tick.
 _CLOCK_MS = 5_000
-LOSS_OF_SIGNAL = "lossOfSignal"
+# A device alarm may be this late, and come once more this much later.
+_LATE_MS = 100_000
 
 
 @dataclass
@@ -110,12 +111,10 @@ class _Check:
             if one["begin"] < incident["begin"]:
                 self.faults.append(f"{name}: {one['asset']} is affected before it begins")
 
-    def _of(self, asset: str, how: str, at: int, *, slack_ms: int = 0) -> bool:
+    def _of(self, asset: str, how: str, at: int) -> bool:
         """Whether the truth says this of the asset at that time."""
         return any(
-            one["how"] == how
-            and one["begin"] <= at
-            and (one["end"] is None or at <= one["end"] + slack_ms)
+            one["how"] == how and one["begin"] <= at and (one["end"] is None or at <= one["end"])
             for one in self.said[asset]
         )
 
@@ -185,17 +184,25 @@ class _Check:
         )
 
     def _alarms(self, asset: str, heard: Heard) -> None:
-        """A device raises alarms in an incident alone; a port of its own accord without light."""
+        """A device raises an alarm where the truth says that it has it."""
         for at, cause in heard.raised:
-            how = "degraded" if cause == LOSS_OF_SIGNAL else "alarm"
-            if not self._of(asset, how, at, slack_ms=self.interval_ms):
+            if not any(
+                one["how"] == "alarm"
+                and one["probable_cause"] == cause
+                and one["begin"] <= at
+                and (one["end"] is None or at <= one["end"] + _LATE_MS)
+                for one in self.said[asset]
+            ):
                 self.faults.append(f"{asset}: alarm {cause} at {at}, not in the truth")
 
     def _shown(self, asset: str, heard: Heard, one: dict[str, Any]) -> None:
         """What is said of an asset can be seen in what it sends."""
         begin, end = one["begin"], self.end if one["end"] is None else one["end"]
         within = [reading for reading in heard.readings if begin <= reading.at < end]
-        raised = any(begin <= at <= end and cause != LOSS_OF_SIGNAL for at, cause in heard.raised)
+        raised = end + _LATE_MS > self.end or any(
+            begin <= at <= end + _LATE_MS and cause == one["probable_cause"]
+            for at, cause in heard.raised
+        )
         clocks = [reading for reading in within if reading.content is not None]
         fits: dict[str, Callable[[], bool]] = {
             "silent": lambda: True,  # see _silences

@@ -489,6 +489,7 @@ export const en: Dictionary = {
     thresholdCrossed: "threshold crossed",
     performanceDegraded: "performance degraded",
     equipmentMalfunction: "equipment malfunction",
+    underlyingResourceUnavailable: "underlying resource unavailable",
     communicationsSubsystemFailure: "communications failure",
     timingProblem: "timing problem",
     timingProblemX733: "timing problem",

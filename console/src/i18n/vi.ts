@@ -487,6 +487,7 @@ export const vi = {
     thresholdCrossed: "vượt ngưỡng",
     performanceDegraded: "hiệu năng suy giảm",
     equipmentMalfunction: "thiết bị trục trặc",
+    underlyingResourceUnavailable: "tài nguyên bên dưới không sẵn sàng",
     communicationsSubsystemFailure: "hỏng khối truyền thông",
     timingProblem: "lệch đồng bộ",
     timingProblemX733: "lệch đồng bộ",
