@@ -1,10 +1,12 @@
 """What the simulators can do: publish rate, a recorded day, memory.
 
-Run: ``python -m benchmarks.simulators [publish|processes|day|memory]`` (all by default).
+Run: ``python -m benchmarks.simulators [publish|processes|batches|day|memory]`` (all by default).
 
 - ``publish``: QoS 1 messages a second that one process gets acknowledged by a NATS on the same
   machine (aiomqtt), without and with the publish log; no subscriber.
 - ``processes``: the same from two and four processes side by side.
+- ``batches``: real readings of the province, put together by gateways as contract v1 has it
+  (``_gateway/{id}/telemetry``), 10 and 50 in a message; readings a second, one process.
 - ``day``: one simulated day of Khánh Hòa at five minutes, recorded (gzip) at full speed.
 - ``memory``: the process's peak with the inventory of Phú Thọ's size (10,200 stations), or as many
   stations of Khánh Hòa where there is no such profile, sending every 10 seconds.
@@ -26,6 +28,7 @@ from pathlib import Path
 from ioc.catalog import load_catalog
 from ioc.clock import SystemClock
 from ioc.ingest.broker import Broker
+from ioc.inventory import Asset, Site
 from ioc.inventory.file import InventoryFile
 from ioc.inventory.province import load_province
 from simulators.feed import Feed, FeedOptions
@@ -42,33 +45,56 @@ STATIONS = 10_200
 PAYLOAD = b'{"pad":"%b","ts":1767225600000,"boot":1,"seq":%d}'
 
 
-async def publish(port: int, log: Path | None, first: int = 0) -> float:
-    """Messages a second from handing over the first to the PUBACK of the last."""
+async def publish(port: int, messages: list[Message], log: Path | None = None) -> float:
+    """Seconds from handing over the first to the PUBACK of the last."""
     book = PublishLog(log) if log is not None else None
     publisher = Publisher(Broker("127.0.0.1", port), clock=SystemClock(), log=book)
-    running = asyncio.create_task(publisher.run())
-    pad = b"x" * 400
-    messages = [
-        Message(f"ioc/v1/p/bts/A{number % 4000}/telemetry", PAYLOAD % (pad, first + number))
-        for number in range(MESSAGES)
-    ]
-    while not publisher.connected:  # noqa: ASYNC110  # the broker's word, not an event of ours
-        await asyncio.sleep(0.01)
-    begun_s = time.monotonic()
-    await publisher.put(messages)
-    await publisher.drained()
-    took_s = time.monotonic() - begun_s
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    publisher.close()
-    return MESSAGES / took_s
+    async with publisher.running(ending=lambda: None) as while_alive:
+        begun_s = time.monotonic()
+        await publisher.put(messages)
+        await while_alive(publisher.drained())
+        return time.monotonic() - begun_s
 
 
 def one_process(words: list[str]) -> None:
     """``one PORT [LOG]``: publish, and say how fast."""
     log = Path(words[1]) if len(words) > 1 else None
-    rate = asyncio.run(publish(int(words[0]), log))
-    print(f"{rate:,.0f} a second, {MESSAGES / rate:.1f} s, {cpu_s():.1f} s of CPU in all")
+    pad = b"x" * 400
+    messages = [
+        Message(f"ioc/v1/p/bts/A{number % 4000}/telemetry", PAYLOAD % (pad, number))
+        for number in range(MESSAGES)
+    ]
+    took_s = asyncio.run(publish(int(words[0]), messages, log))
+    print(f"{MESSAGES / took_s:,.0f} a second, {took_s:.1f} s, {cpu_s():.1f} s of CPU in all")
+
+
+def batched(size: int) -> list[Message]:
+    """A minute of the province at a reading each ten seconds, ``size`` readings in a message."""
+    elements = []
+    feed = feed_of(build_world(load_province("khanh-hoa"), seed=1, scale=1.0))
+    for _ in range(600):
+        for message in feed.tick():
+            _, _, _, kind, asset, channel = message.topic.split("/")
+            if channel == "telemetry":
+                about = b'{"kind":"%b","asset":"%b",' % (kind.encode(), asset.encode())
+                elements.append(about + message.payload[1:])
+    return [
+        Message("ioc/v1/khanh-hoa/_gateway/G1/telemetry", b"[%b]" % b",".join(some))
+        for some in (elements[first : first + size] for first in range(0, len(elements), size))
+    ]
+
+
+def one_gateway(words: list[str]) -> None:
+    """``gateway PORT SIZE``: publish batches, and say how fast."""
+    size = int(words[1])
+    messages = batched(size)
+    largest = max(len(message.payload) for message in messages)
+    before_s = cpu_s()
+    took_s = asyncio.run(publish(int(words[0]), messages))
+    print(
+        f"{len(messages) * size / took_s:,.0f} readings a second in {len(messages) / took_s:,.0f} "
+        f"messages of up to {largest / 1024:.0f} KiB, {cpu_s() - before_s:.1f} s of CPU"
+    )
 
 
 def bench_publish() -> None:
@@ -85,6 +111,12 @@ def bench_processes() -> None:
             said = [process.communicate()[0].strip() for process in running]
             total = sum(float(line.split()[0].replace(",", "")) for line in said)
             print(f"publish, {count} processes: {total:,.0f} a second together")
+
+
+def bench_batches() -> None:
+    with tempfile.TemporaryDirectory() as folder, Nats(Path(folder) / "nats") as nats:
+        for size in (10, 50):
+            print(f"batches of {size}:", again("gateway", str(nats.port), str(size)))
 
 
 def bench_day() -> None:
@@ -111,9 +143,19 @@ def bench_memory() -> None:
     """Peak of a process that makes ten minutes of messages for 10,200 stations."""
     found = load_province("khanh-hoa")
     scale = STATIONS / found.network.stations
-    sites, assets = build_world(found, seed=1, scale=scale)
-    inventory = InventoryFile(province=found.id, sites=sites, assets=assets)
-    del sites, assets
+    feed = feed_of(build_world(found, seed=1, scale=scale))
+    messages = sum(len(feed.tick()) for _ in range(600))
+    stations = len(feed.province.stations.table)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{stations:,} stations, {feed.province.size:,} assets: {peak_mb:.0f} MiB at the peak, "
+        f"{messages:,} messages in a simulated minute, {cpu_s():.1f} s of CPU in all"
+    )
+
+
+def feed_of(world: tuple[list[Site], list[Asset]]) -> Feed:
+    """A calm province with a reading each ten seconds."""
+    sites, assets = world
     path = scenario_path("calm")
     scenario = read_scenario(path)
     options = FeedOptions(
@@ -124,14 +166,8 @@ def bench_memory() -> None:
         interval_s=10.0,
         misbehaviour=Misbehaviour(),
     )
-    feed = Feed(inventory, options, catalog=load_catalog())
-    messages = sum(len(feed.tick()) for _ in range(600))
-    stations = len(feed.province.stations.table)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{stations:,} stations, {feed.province.size:,} assets: {peak_mb:.0f} MiB at the peak, "
-        f"{messages:,} messages in a simulated minute, {cpu_s():.1f} s of CPU in all"
-    )
+    inventory = InventoryFile(province="khanh-hoa", sites=sites, assets=assets)
+    return Feed(inventory, options, catalog=load_catalog())
 
 
 def cpu_s() -> float:
@@ -156,14 +192,18 @@ def main() -> None:
     if words[:1] == ["one"]:
         one_process(words[1:])
         return
+    if words[:1] == ["gateway"]:
+        one_gateway(words[1:])
+        return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    for name in words or ["publish", "processes", "day", "memory"]:
+    for name in words or ["publish", "processes", "batches", "day", "memory"]:
         if name == "memory" and not words:
             print(again("memory"))
             continue
         {
             "publish": bench_publish,
             "processes": bench_processes,
+            "batches": bench_batches,
             "day": bench_day,
             "memory": bench_memory,
         }[name]()

@@ -26,11 +26,13 @@ class Kept:
         self._path = path
         self._province = province
         self._written = b""
+        self._restored = False
 
     def write(self) -> None:
-        """Write the state file when it would be different. Where it cannot be written, a run that
-        is started again begins anew; this one goes on."""
-        if self._path is None:
+        """Write the state file when it would be different; never before ``restore`` has taken over
+        what an earlier run left in it. Where it cannot be written, a run that is started again
+        begins anew; this one goes on."""
+        if self._path is None or not self._restored:
             return
         province = self._province
         state = _State(
@@ -48,6 +50,7 @@ class Kept:
     def restore(self) -> None:
         """Go on with what an earlier run left. A file that cannot be read is as good as none."""
         path, province = self._path, self._province
+        self._restored = True
         if path is None or not path.exists():
             return
         try:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 
 import aiomqtt
 
@@ -26,6 +26,8 @@ _BATCH = 256
 # the broker takes some, as devices with a full buffer measure no more; no seq is skipped.
 BACKLOG = 50_000
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.5, 5.0
+# What still waits at the end is given this long.
+_DRAIN_S = 3.0
 
 # aiomqtt warns of every publish beyond ten that wait; here many are meant to. A lost connection is
 # told by ``last_error``.
@@ -33,6 +35,8 @@ _quiet = logging.getLogger("simulators.publisher")
 _quiet.setLevel(logging.CRITICAL)
 
 Answer = Callable[[bytes], Awaitable[list[Message]]]
+# Does a piece of work to its end, or raises what ended the publisher meanwhile.
+WhileAlive = Callable[[Coroutine[None, None, None]], Awaitable[None]]
 
 
 class Publisher:
@@ -89,16 +93,56 @@ class Publisher:
         if messages:
             self._more.set()
 
-    def close(self) -> None:
-        """Close the log; what it still holds is put on disk."""
-        if self._log is not None:
-            self._log.close()
-
     async def drained(self) -> None:
         """Return once everything handed over so far is acknowledged."""
         while self.backlog:
             self._less.clear()
             await self._less.wait()
+
+    @contextlib.asynccontextmanager
+    async def running(
+        self, *, subscribe: str = "", answer: Answer | None = None, ending: Callable[[], None]
+    ) -> AsyncIterator[WhileAlive]:
+        """Publish in the background; the body begins once the broker is there, and does its work
+        by what is handed to it.
+
+        At the end, or when cancelled, ``ending`` is called, what waits gets three seconds more, and
+        the log is closed, with all that it holds on disk.
+        """
+        publishing = asyncio.create_task(
+            self.run(subscribe=subscribe, answer=answer), name="publisher"
+        )
+
+        async def while_alive(work: Coroutine[None, None, None]) -> None:
+            task = asyncio.ensure_future(work)
+            try:
+                await asyncio.wait({task, publishing}, return_when=asyncio.FIRST_COMPLETED)
+                if publishing.done() and not task.done():
+                    publishing.result()
+                await task
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+        try:
+            while not self.connected:
+                if publishing.done():
+                    publishing.result()
+                await self._clock.sleep(0.05)
+            yield while_alive
+        finally:
+            ending()
+            if not publishing.done():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.drained(), _DRAIN_S)
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+            self.close()
+
+    def close(self) -> None:
+        """Close the log; what it still holds is put on disk."""
+        if self._log is not None:
+            self._log.close()
 
     async def run(self, *, subscribe: str = "", answer: Answer | None = None) -> None:
         """Connect, publish and reconnect until cancelled. Messages on ``subscribe`` are handed to

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +11,9 @@ from simulators.messages import Message
 from simulators.publish_log import PublishLog
 from simulators.publisher import Publisher
 from simulators.record import Record
-from simulators.run import Progress, local_time, pace, while_alive
+from simulators.run import Progress, local_time, pace
 from simulators.stamp import Stamp, draw_boot
 
-_DRAIN_S = 3.0
 # What is due within this time goes in one batch.
 _GRAIN_S = 0.005
 _MOST_AT_ONCE = 1000
@@ -51,21 +48,9 @@ class Replay:
     async def run(self) -> None:
         """Send everything; returns once all of it is acknowledged, or when cancelled."""
         publisher = self.publisher
-        publishing = asyncio.create_task(publisher.run(), name="publisher")
-        try:
-            while not publisher.connected:
-                if publishing.done():
-                    publishing.result()
-                await self._clock.sleep(0.05)
-            await while_alive(publishing, self._send())
-            await while_alive(publishing, publisher.drained())
-        finally:
-            if not publishing.done():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(publisher.drained(), _DRAIN_S)
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
-            publisher.close()
+        async with publisher.running(ending=lambda: None) as while_alive:
+            await while_alive(self._send())
+            await while_alive(publisher.drained())
 
     async def _send(self) -> None:
         clock, start_ms = self._clock, self.record.header.start_ms

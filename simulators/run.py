@@ -4,9 +4,7 @@ broker, written to a file, or both."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-from collections.abc import Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -31,8 +29,6 @@ from simulators.stamp import Stamp, draw_boot
 from simulators.truth import TruthWriter
 from simulators.world import build_world
 
-# So long the last messages may wait for their PUBACK when the simulators are told to stop.
-_DRAIN_S = 3.0
 # Sleeping for less is not worth it.
 _SHORTEST_SLEEP_S = 0.002
 # A run at full speed lets others have their turn at least so often.
@@ -215,27 +211,13 @@ class Run:
         )
 
     async def _publish(self, publisher: Publisher) -> None:
-        publishing = asyncio.create_task(
-            publisher.run(subscribe=inject_topic(self.named), answer=self._inject),
-            name="publisher",
-        )
-        try:
-            while not publisher.connected:
-                if publishing.done():
-                    publishing.result()
-                await self._clock.sleep(0.05)
-            await while_alive(publishing, self._send())
+        async with publisher.running(
+            subscribe=inject_topic(self.named), answer=self._inject, ending=self._kept.write
+        ) as while_alive:
+            await while_alive(self._send())
             if not self.options.live:
                 # Not in the present: everything arrives, however long the broker is away.
-                await while_alive(publishing, publisher.drained())
-        finally:
-            self._kept.write()
-            if not publishing.done():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(publisher.drained(), _DRAIN_S)
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
-            publisher.close()
+                await while_alive(publisher.drained())
 
     async def _send(self) -> None:
         clock, options, feed = self._clock, self.options, self.feed
@@ -343,19 +325,6 @@ class Run:
         if self.options.truth is not None:
             parts.append(f"what happened: {self.options.truth}")
         return "; ".join(parts) or f"{self._made:,} made"
-
-
-async def while_alive(publishing: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
-    """Do ``work`` to its end, or raise what ended the publisher."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task, publishing}, return_when=asyncio.FIRST_COMPLETED)
-        if publishing.done() and not task.done():
-            publishing.result()
-        await task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def pace(speed: float) -> str:

@@ -214,3 +214,25 @@ def test_messages_are_contract_v1() -> None:
     for one in heard(province(whole()).tick()):
         assert one.channel in ("telemetry", "alarm")
         assert {"ts", "seq", "boot"} <= one.content.keys()
+
+
+async def test_a_run_that_never_reached_its_broker_leaves_what_an_earlier_one_kept(
+    inventory: Path,
+) -> None:
+    kept = {"faults": [["vswr", "B2", SystemClock().now_ms() + 600_000]], "alarms": []}
+    file = inventory.with_name("simulators.json")
+    file.write_text(json.dumps(kept))
+    nobody = SimulateOptions(
+        inventory=inventory,
+        broker=Broker("127.0.0.1", 1),
+        interval_s=1.0,
+        state_file=file,
+        incident=False,
+    )
+    run = Run(nobody, clock=SystemClock())
+    running_ = asyncio.create_task(run.run())
+    assert run.publisher is not None
+    await until(lambda: bool(run.publisher and run.publisher.last_error))
+    running_.cancel()
+    await asyncio.gather(running_, return_exceptions=True)
+    assert json.loads(file.read_text()) == kept
