@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ioc.errors import ConfigError
@@ -46,6 +46,16 @@ class Settings(BaseSettings):
     retention_5m_days: int = Field(default=365, ge=1, le=3650)
     retention_1h_days: int = Field(default=1826, ge=1, le=36_500)
 
+    @model_validator(mode="after")
+    def _tiers_ascend(self) -> Settings:
+        days = (self.retention_days, self.retention_5m_days, self.retention_1h_days)
+        if list(days) != sorted(days):
+            raise ValueError(
+                "--retention-days, --retention-5m-days, --retention-1h-days: found "
+                f"{days[0]}, {days[1]}, {days[2]}; what is coarser must be kept at least as long"
+            )
+        return self
+
     @property
     def journal_folder(self) -> Path:
         return self.data_dir / "journal"
@@ -81,6 +91,19 @@ class Settings(BaseSettings):
         return self.external_url.rstrip("/") or f"http://{self.http_host}:{self.http_port}"
 
 
+def default(name: str) -> str:
+    """A setting's default and bounds, for --help."""
+    field = Settings.model_fields[name]
+    bounds = {type(one).__name__: one for one in field.metadata}
+    told = "" if field.default in (None, "") else str(field.default)
+    if isinstance(field.default, bool):
+        told = "yes" if field.default else "no"
+    if "Ge" in bounds:
+        most = f" to {bounds['Le'].le}" if "Le" in bounds else " or more"
+        told += f"; {bounds['Ge'].ge}{most}"
+    return told
+
+
 def load_settings(**given: object) -> Settings:
     """Settings from options that were given (None means not given), environment and defaults.
 
@@ -91,7 +114,10 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         lines = []
         for fault in error.errors(include_url=False):
-            name = str(fault["loc"][0]) if fault["loc"] else "settings"
+            if not fault["loc"]:
+                lines.append(str(fault["ctx"]["error"]))
+                continue
+            name = str(fault["loc"][0])
             lines.append(
                 f"--{name.replace('_', '-')} (IOC_{name.upper()}): {fault['msg']}, "
                 f"found {fault['input']!r}"

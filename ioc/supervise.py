@@ -11,6 +11,7 @@ from typing import Literal, NoReturn
 import structlog
 
 from ioc.clock import Clock
+from ioc.errors import ConfigError, IocError
 
 log = structlog.get_logger()
 
@@ -75,6 +76,8 @@ async def supervise(*, clock: Clock, health: Health, **stages: Stage) -> None:
 
     A stage that ends, with or without an error, is started again after a backoff that doubles from
     0.5 s to 30 s with jitter, and begins anew once the stage has run for a minute.
+
+    Raises the ``ConfigError`` of a stage that cannot begin: a person must put something right.
     """
     tasks = [
         asyncio.create_task(_keep(stage, health.stage(name), clock), name=f"stage-{name}")
@@ -100,7 +103,14 @@ async def _keep(stage: Stage, health: StageHealth, clock: Clock) -> None:
             raise
         except Exception as error:  # the supervisor's whole purpose
             health.failed(error, at_ms=clock.now_ms())
-            log.exception("stage failed", stage=health.name)
+            begins = not health.restarts and clock.monotonic_s() - began_s < SETTLED_AFTER_S
+            if isinstance(error, ConfigError) and begins:
+                health.state, health.ready = "failed", False
+                raise
+            if isinstance(error, IocError):  # its words say where and what to do
+                log.error("stage failed", stage=health.name, error=str(error))  # noqa: TRY400
+            else:
+                log.exception("stage failed", stage=health.name)
         else:
             health.last_error = "ended without being asked to"
             health.last_error_ms = clock.now_ms()

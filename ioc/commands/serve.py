@@ -3,49 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+
+from ioc.config import default
+
+
+def _option(name: str, help_: str) -> Any:
+    """An option that says its default and its bounds as the settings have them."""
+    told = default(name)
+    return typer.Option(help=f"{help_}  [default: {told}]" if told else help_)
 
 
 def run(
     data_dir: Annotated[
-        Optional[Path], typer.Option(help="Journal and, by default, both databases.")
+        Optional[Path], _option("data_dir", "Journal and, by default, both databases.")
     ] = None,
-    province: Annotated[Optional[str], typer.Option(help="A file of provinces/.")] = None,
+    province: Annotated[Optional[str], _option("province", "A file of provinces/.")] = None,
     inventory_file: Annotated[
-        Optional[Path], typer.Option(help="Taken in at the first start.")
+        Optional[Path], _option("inventory_file", "Taken in at the first start.")
     ] = None,
-    routes_file: Annotated[Optional[Path], typer.Option(help="Who gets which webhooks.")] = None,
-    broker_host: Annotated[Optional[str], typer.Option(help="MQTT 3.1.1 broker.")] = None,
-    broker_port: Annotated[Optional[int], typer.Option()] = None,
-    broker_username: Annotated[Optional[str], typer.Option()] = None,
-    broker_password_file: Annotated[Optional[Path], typer.Option()] = None,
-    broker_tls: Annotated[Optional[bool], typer.Option()] = None,
+    routes_file: Annotated[
+        Optional[Path], _option("routes_file", "Who gets which webhooks.")
+    ] = None,
+    broker_host: Annotated[Optional[str], _option("broker_host", "MQTT 3.1.1 broker.")] = None,
+    broker_port: Annotated[Optional[int], _option("broker_port", "Its port.")] = None,
+    broker_username: Annotated[
+        Optional[str], _option("broker_username", "Who we are there.")
+    ] = None,
+    broker_password_file: Annotated[
+        Optional[Path], _option("broker_password_file", "File of the password.")
+    ] = None,
+    broker_tls: Annotated[
+        Optional[bool], _option("broker_tls", "TLS, by the machine's certificate authorities.")
+    ] = None,
     store: Annotated[
         Optional[str],
-        typer.Option(help="duckdb:///FILE or influxdb://HOST:PORT/DATABASE?token_file=FILE"),
+        typer.Option(
+            help="duckdb:///FILE or influxdb://HOST:PORT/DATABASE?token_file=FILE  "
+            "[default: a DuckDB file in the data folder]",
+        ),
     ] = None,
     state: Annotated[
-        Optional[str], typer.Option(help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")
+        Optional[str],
+        typer.Option(
+            help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME  "
+            "[default: an SQLite file in the data folder]",
+        ),
     ] = None,
-    state_password_file: Annotated[Optional[Path], typer.Option()] = None,
-    http_host: Annotated[Optional[str], typer.Option(help="Address to listen on.")] = None,
-    http_port: Annotated[Optional[int], typer.Option()] = None,
+    state_password_file: Annotated[
+        Optional[Path], _option("state_password_file", "File of PostgreSQL's password.")
+    ] = None,
+    http_host: Annotated[Optional[str], _option("http_host", "Address to listen on.")] = None,
+    http_port: Annotated[Optional[int], _option("http_port", "Port to listen on.")] = None,
     external_url: Annotated[
-        Optional[str], typer.Option(help="How people reach the console, for links.")
+        Optional[str], _option("external_url", "How people reach the console, for links.")
     ] = None,
     grafana_token_file: Annotated[
-        Optional[Path], typer.Option(help="A token (32 characters or more) that reports alarms.")
+        Optional[Path],
+        _option("grafana_token_file", "A token (32 characters or more) that reports alarms."),
     ] = None,
-    journal_bound_mib: Annotated[Optional[int], typer.Option()] = None,
-    disk_reserve_mib: Annotated[Optional[int], typer.Option()] = None,
-    retention_days: Annotated[Optional[int], typer.Option(help="Raw data is kept so long.")] = None,
+    journal_bound_mib: Annotated[
+        Optional[int],
+        _option("journal_bound_mib", "The journal admits no more then."),
+    ] = None,
+    disk_reserve_mib: Annotated[
+        Optional[int], _option("disk_reserve_mib", "So much of the disk is left free.")
+    ] = None,
+    retention_days: Annotated[
+        Optional[int], _option("retention_days", "Raw data is kept so long.")
+    ] = None,
     retention_5m_days: Annotated[
-        Optional[int], typer.Option(help="Roll-ups of 5 minutes are kept so long.")
+        Optional[int], _option("retention_5m_days", "Roll-ups of 5 minutes are kept so long.")
     ] = None,
     retention_1h_days: Annotated[
-        Optional[int], typer.Option(help="Roll-ups of an hour, and alarms in the time series.")
+        Optional[int],
+        _option("retention_1h_days", "Roll-ups of an hour, and alarms in the time series."),
     ] = None,
 ) -> None:
     """Run the service alone, against a broker and stores that run elsewhere.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simulators.inject import InjectReply
 
 ANSWER_WITHIN_S = 5.0
+_USUAL_INVENTORY = Path(".ioc/inventory.json")
 
 app = typer.Typer(
     no_args_is_help=False,
@@ -166,7 +167,12 @@ def run(
             again = ReplayOptions(file=replay, broker=server, speed=pace, publish_log=publish_log)
             asyncio.run(send_again(again, clock=SystemClock(), say=say, live=live))
             return
-        file = inventory or (None if province else Path(".ioc/inventory.json"))
+        file = inventory or (None if province else _USUAL_INVENTORY)
+        if file == _USUAL_INVENTORY and not file.exists():
+            raise ConfigError(
+                f"{file}: no such file (ioc up makes it); name a province with --province, "
+                "or an inventory with --inventory"
+            )
         shares = {
             "duplicates": duplicates,
             "out_of_order": out_of_order,

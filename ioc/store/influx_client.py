@@ -147,6 +147,15 @@ class InfluxClient:
                 raise
             self._unavailable(None, str(error) or type(error).__name__, error)
 
+    async def answers(self, *, within_s: float) -> bool:
+        """Whether the server says anything at all: it may be too busy with one query only."""
+        timeout = aiohttp.ClientTimeout(total=within_s)
+        try:
+            async with self._session.get(f"{self._settings.url}/ping", timeout=timeout) as response:
+                return response.status < 500
+        except (aiohttp.ClientError, OSError):  # TimeoutError is one of these
+            return False
+
     def _series(self, line: bytes) -> list[SeriesPart]:
         answer = msgspec.json.decode(line, type=_Chunk)
         for error in [answer.error, *(result.error for result in answer.results)]:

@@ -42,6 +42,7 @@ from ioc.store.tiers import BEGINS, MADE_OF, Kept, Mark, Tier
 MAX_POINTS = 5000  # in one request, as InfluxData advises
 WRITE_TIMEOUT_S = 10.0
 QUERY_TIMEOUT_S = 10.0
+PING_TIMEOUT_S = 2.0
 EXPIRE_TIMEOUT_S = 120.0
 QUERIES_AT_ONCE = 4
 _HOUR_NS = 3_600_000_000_000
@@ -202,6 +203,10 @@ class InfluxDBStore:
             async with asyncio.timeout(QUERY_TIMEOUT_S), self._asking:
                 rows = await self._rows(query, measurement)
         except TimeoutError as error:
+            if not await self._client.answers(within_s=PING_TIMEOUT_S):
+                raise StoreUnavailableError(
+                    f"no answer within {QUERY_TIMEOUT_S:.0f} s, nor to a ping"
+                ) from error
             raise QueryError(f"took longer than {QUERY_TIMEOUT_S:.0f} s: ask for less") from error
         return Answer.model_construct(
             columns=(*query.group_by, "time_us", *(column.label for column in query.columns)),

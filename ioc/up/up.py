@@ -189,7 +189,8 @@ async def _make_inventory(options: UpOptions, say: Callable[[str], None]) -> Pat
         output, _ = await maker.communicate()
         if maker.returncode != 0:
             lines = output.decode(errors="replace").strip().splitlines() or ["no output"]
-            raise PartFailedError(f"inventory: could not be made: {lines[-1]}")
+            reason = lines[-1].removeprefix("ioc: ")
+            raise PartFailedError(f"inventory: could not be made: {reason}")
         say(f"inventory   {output.decode(errors='replace').strip()}")
     else:
         say(f"inventory   as it was ({path})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Generator
@@ -236,3 +237,19 @@ async def test_a_run_that_never_reached_its_broker_leaves_what_an_earlier_one_ke
     running_.cancel()
     await asyncio.gather(running_, return_exceptions=True)
     assert json.loads(file.read_text()) == kept
+
+
+async def test_without_an_inventory_it_says_how_to_name_one(tmp_path: Path) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "ioc.cli", "simulate", "--scenario", "ring-cut"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert ".ioc/inventory.json" in done.stderr
+    assert "--province" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

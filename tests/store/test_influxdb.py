@@ -65,10 +65,22 @@ async def test_a_server_that_hangs_is_not_waited_for(
             await store.position(JOURNAL)
         with pytest.raises(StoreUnavailableError):
             await put(store, row(1, volt=1.0), position=2)
-        with pytest.raises(QueryError, match="took longer"):
+        with pytest.raises(StoreUnavailableError, match="nor to a ping"):
             await store.query(ask("volt"))
     finally:
         influxd.resume()
+        await store.close()
+
+
+async def test_a_query_that_takes_too_long_is_not_the_server_s_absence(
+    influxd: Influxd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(influxdb, "QUERY_TIMEOUT_S", 1e-6)
+    store = store_at(influxd)
+    try:
+        with pytest.raises(QueryError, match="took longer"):
+            await store.query(ask("volt"))
+    finally:
         await store.close()
 
 
