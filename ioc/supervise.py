@@ -29,7 +29,8 @@ class StageHealth:
 
     ``ready`` is the stage's own word that it does its work (a store that answers, a broker that is
     connected). ``behind`` counts what waits in front of it, in its own ``unit``, the oldest of
-    which has waited ``lag_s`` seconds.
+    which has waited ``lag_s`` seconds. ``note`` is what a person should know of it now, ``note_vi``
+    in Vietnamese.
     """
 
     name: str
@@ -40,6 +41,7 @@ class StageHealth:
     unit: str = "entries"
     lag_s: float = 0.0
     note: str = ""
+    note_vi: str = ""
     restarts: int = 0
     last_error: str = ""
     last_error_ms: int | None = None
@@ -51,9 +53,15 @@ class StageHealth:
         """Add to one of the stage's counters (for /metrics)."""
         self.counters[name] = self.counters.get(name, 0) + by
 
+    def say(self, en: str = "", vi: str = "") -> None:
+        """What a person should know now; nothing for nothing."""
+        self.note, self.note_vi = en, vi or en
+
     def failed(self, error: BaseException, *, at_ms: int) -> None:
         """Note an error the stage survived or ended with."""
-        self.last_error = f"{type(error).__name__}: {error}"[:500]
+        # What is raised on purpose says enough in its own words.
+        name = "" if isinstance(error, IocError) else f"{type(error).__name__}: "
+        self.last_error = f"{name}{error}"[:500]
         self.last_error_ms = at_ms
 
 

@@ -555,7 +555,7 @@ class Mock {
   private readiness(): unknown {
     const stage = (behind: number, unit = "entries") => ({
       state: "running", ready: true, position: 48_211, behind, unit, lag_s: behind / 800, restarts: 0,
-      last_error: "", last_error_ms: null as number | null, note: "",
+      last_error: "", last_error_ms: null as number | null, note: "", note_vi: "",
     });
     const lost = this.mode === "lost";
     return {

@@ -190,13 +190,14 @@ class Ingest:
                 async with connect(
                     self._broker, client_id=self._settings.client_id, topic=TOPIC
                 ) as session:
-                    self._health.ready, self._health.note = True, ""
+                    self._health.ready = True
+                    self._health.say()
                     self._listening.connected(self._clock.monotonic_s())
                     backoff_s = FIRST_BACKOFF_S
                     await self._receive_from(session)
             except (BrokerError, JournalFullError) as error:
                 self._health.failed(error, at_ms=self._clock.now_ms())
-                self._health.note = str(error)[:200]
+                self._health.say(en=str(error)[:200])
                 log.warning("ingest: disconnected", reason=str(error))
             finally:
                 self._health.ready = False
@@ -210,7 +211,10 @@ class Ingest:
 
     async def _until_admitted(self) -> None:
         if not self._journal.status().admits:
-            self._health.note = "the journal is full: the broker holds what comes"
+            self._health.say(
+                en="the journal is full: the broker holds what comes",
+                vi="nhật ký đã đầy: broker giữ lại những gì đến",
+            )
             log.warning("ingest: waits for room in the journal")
             await self._journal.wait_until_admits()
             log.info("ingest: the journal admits again")

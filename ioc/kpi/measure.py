@@ -127,9 +127,12 @@ class _Stage:
         remembered = await self._engine_remembers()
         self._health.ready = True
         if remembered:
-            self._health.note = ""
+            self._health.say()
             return noted
-        self._health.note = "alarm engine not there: values from before the start are incomplete"
+        self._health.say(
+            en="alarm engine not there: values from before the start are incomplete",
+            vi="chưa có bộ xử lý cảnh báo: số liệu trước lúc khởi động chưa đầy đủ",
+        )
         return 0
 
     async def _engine_remembers(self) -> bool:

@@ -97,7 +97,13 @@ async def measure_own(
             journal, inventory, province=province, catalog=catalog, clock=clock
         )
         mine.ready = there
-        mine.note = "" if there else f"an asset of another kind is called {OWN_ID}"
+        if there:
+            mine.say()
+        else:
+            mine.say(
+                en=f"an asset of another kind is called {OWN_ID}",
+                vi=f"một thiết bị loại khác đang mang tên {OWN_ID}",
+            )
         return there
 
     mine.unit = "readings"
@@ -124,7 +130,8 @@ async def measure_own(
         except JournalFullError as error:
             mine.failed(error, at_ms=now_ms)
             mine.count("refused")
-            mine.ready, mine.note = False, "the journal is full"
+            mine.ready = False
+            mine.say(en="the journal is full", vi="nhật ký đã đầy")
 
 
 @dataclass(frozen=True, kw_only=True)

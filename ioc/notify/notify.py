@@ -105,7 +105,10 @@ async def _round(
     health.behind = decided.behind
     health.lag_s = max(0, now_ms - standing.oldest_ms) / 1000 if standing.oldest_ms else 0.0
     health.gauges = {"pending": standing.pending, "dead": standing.dead}
-    health.note = f"routes {len(routes)}: {standing.pending} pending, {standing.dead} dead"
+    health.say(
+        en=f"routes {len(routes)}: {standing.pending} pending, {standing.dead} dead",
+        vi=f"{len(routes)} tuyến: {standing.pending} đang chờ, {standing.dead} đã bỏ",
+    )
     if decided.transitions:
         health.count("transitions", decided.transitions)
     if decided.deliveries:

@@ -341,7 +341,7 @@ class _Stage:
             except StoreUnavailableError as error:
                 self._health.failed(error, at_ms=self._clock.now_ms())
                 self._health.ready = False
-                self._health.note = "the store does not answer"
+                self._health.say(en="the store does not answer", vi="kho dữ liệu không trả lời")
             else:
                 self._health.ready = True
                 return result
@@ -355,10 +355,13 @@ class _Stage:
         health.behind = self._pending.ready
         health.lag_s = self._pending.overdue_ms(now_ms) / 1000
         if health.ready:
-            health.note = ""
+            health.say()
             if self._asked_ms < self._ask_until_ms - LENGTH_MS:
                 at = datetime.fromtimestamp(self._asked_ms / 1000, UTC)
-                health.note = f"rolling up what was stored before: at {at:%Y-%m-%d %H:%M} UTC"
+                health.say(
+                    en=f"rolling up what was stored before: at {at:%Y-%m-%d %H:%M} UTC",
+                    vi=f"đang tổng hợp dữ liệu đã lưu trước đây: đến {at:%Y-%m-%d %H:%M} UTC",
+                )
 
 
 def _floor(time_ms: int, length_ms: int) -> int:

@@ -187,13 +187,17 @@ class _Stage:
                     log.warning("store is away", error=str(error))
                 self.health.failed(error, at_ms=self.clock.now_ms())
                 self.health.ready = False
-                self.health.note = "the store does not answer; readings wait in the journal"
+                self.health.say(
+                    en="the store does not answer; readings wait in the journal",
+                    vi="kho dữ liệu không trả lời; số liệu chờ trong nhật ký",
+                )
                 self.health.count("unavailable")
                 away = True
             else:
                 if away:
                     log.info("store answers", position=self.stored, end=self.journal.end)
-                self.health.ready, self.health.note = True, ""
+                self.health.ready = True
+                self.health.say()
                 return result
             # Behind and lag grow while we wait: show them at each step.
             waited_s, wait_s = 0.0, backoff_s * random.uniform(0.5, 1.0)  # noqa: S311  # jitter

@@ -36,6 +36,7 @@ async def readyz(call: Call[Nothing, Nothing]) -> web.StreamResponse:
             last_error=stage.last_error,
             last_error_ms=stage.last_error_ms,
             note=stage.note,
+            note_vi=stage.note_vi,
         )
         for name, stage in context.health.stages.items()
     }

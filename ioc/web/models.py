@@ -76,6 +76,7 @@ class StageView(Output):
     last_error: str
     last_error_ms: int | None
     note: str
+    note_vi: str
 
 
 class JournalView(Output):

@@ -171,7 +171,8 @@ async def serve(
         await _listen(runner, settings)
         address = runner.addresses[0]
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
-        mine.note, mine.unit, mine.ready = f"http://{host}:{address[1]}", "streams", True
+        mine.say(f"http://{host}:{address[1]}")
+        mine.unit, mine.ready = "streams", True
         log.info("web stage answers", url=mine.note)
         await context.feed.run()
     finally:

@@ -61,12 +61,22 @@ async def test_what_is_not_acknowledged_comes_again(server: Server) -> None:
         await publish(server, b"a", b"b", b"c")
         messages = await received(session, 3)
         session.acknowledge(messages[:1])
+    # A broker may take in an acknowledgement after the end of its connection: what was acknowledged
+    # last can come once more. What was not has to.
+    again: list[Message] = []
     async with connect(where, client_id="t", topic="ioc/v1/#") as session:
-        again = await received(session, 2)
-        assert sorted(message.payload for message in again) == [b"b", b"c"]
+        while {b"b", b"c"} - {message.payload for message in again}:
+            again += await received(session, 1)
         session.acknowledge(again)
-    async with connect(where, client_id="t", topic="ioc/v1/#") as session:
-        await nothing_more(session)
+    for _ in range(10):
+        async with connect(where, client_id="t", topic="ioc/v1/#") as session:
+            try:
+                await nothing_more(session)
+            except pytest.fail.Exception:
+                session.acknowledge(await received(session, 1))
+            else:
+                return
+    pytest.fail("what was acknowledged comes for ever")
 
 
 async def test_the_session_is_kept_while_nobody_is_connected(server: Server) -> None:

@@ -332,6 +332,7 @@ export interface StageStatus {
   last_error: string;
   last_error_ms: number | null;
   note: string;
+  note_vi: string;
 }
 
 export interface JournalStatus {

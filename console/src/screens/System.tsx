@@ -3,6 +3,7 @@ import type { JournalStatus, Page, QuarantineRow, Readiness, StageStatus } from 
 import { t, word } from "../i18n/index.ts";
 import * as store from "../live/store.ts";
 import { Age, Empty, Fact, Facts, Failure, Loading, Moment, Pick } from "../parts/common.tsx";
+import { language } from "../preferences.ts";
 import { query, route, setQuery } from "../router.ts";
 import { f, useLoaded } from "../use.ts";
 import { usePaged } from "./paged.ts";
@@ -78,7 +79,7 @@ function Stages({ stages }: { stages: [string, StageStatus][] }) {
             <tr key={name} class={stage.ready ? "" : "not-ready"}>
               <th scope="row">
                 {word(words.stageName, name)}
-                <span class="row-sub">{stage.note || word(words.stageHelp, name)}</span>
+                <span class="row-sub">{(language.value === "vi" ? stage.note_vi : stage.note) || word(words.stageHelp, name)}</span>
                 {stage.last_error !== "" && (
                   <span class="row-sub error-text">
                     {stage.last_error} {stage.last_error_ms !== null && <Age ms={stage.last_error_ms} ago />}
@@ -237,6 +238,7 @@ export function Quarantine() {
                   <Moment ms={item.received_ms} />
                 </summary>
                 <div class="log-body">
+                  <p>{item.detail}</p>
                   <p>
                     {words.topic}: <span class="id">{item.topic}</span> · {words.reason}: <span class="id">{item.reason}</span>
                   </p>
