@@ -168,11 +168,6 @@ def run(
             asyncio.run(send_again(again, clock=SystemClock(), say=say, live=live))
             return
         file = inventory or (None if province else _USUAL_INVENTORY)
-        if file == _USUAL_INVENTORY and not file.exists():
-            raise ConfigError(
-                f"{file}: no such file (ioc up makes it); name a province with --province, "
-                "or an inventory with --inventory"
-            )
         shares = {
             "duplicates": duplicates,
             "out_of_order": out_of_order,
@@ -198,6 +193,11 @@ def run(
             misbehaviour={name: share for name, share in shares.items() if share is not None},
             state_file=file.with_name("simulators.json") if file is not None else None,
         )
+        if file == _USUAL_INVENTORY and not file.exists():
+            raise ConfigError(
+                f"{file}: no such file (ioc up makes it); name a province with --province, "
+                "or an inventory with --inventory"
+            )
         asyncio.run(simulate(options, clock=SystemClock(), say=say, live=live))
     finally:
         close()

@@ -237,7 +237,7 @@ async def test_a_replay_keeps_the_timing_and_is_new(tmp_path: Path) -> None:
         assert [ts - times[0] for ts in times] == [200 * number for number in range(10)]
         assert times[0] >= begun_ms
         for at_ms, said in run:
-            assert -50 <= at_ms - said["ts"] < 1000, "sent when it says it was"
+            assert -50 <= at_ms - said["ts"] < 5000, "sent when it says it was"
     assert len({said["boot"] for _, said in first}) == 1
     assert first[0][1]["boot"] != second[0][1]["boot"] != 1
 
