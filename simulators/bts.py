@@ -54,16 +54,17 @@ class Stations:
         self._radio_noise: FloatArray = np.zeros(count)
         self._unavailable_s: FloatArray = np.zeros(count)
         table.masks["genset_running"] = table.masks["fuel_percent"] = sites.genset[table.site]
-        only_4g = (self.cells - self.cells_5g).astype(np.float64)
-        self._indoor_w = radio.indoor_w(only_4g, has_5g=self._has_5g)
-        # Batteries are sized for the station's own busy hour, the rest for cells that are full.
-        busy = radio.carry(
-            self._peak_mbit_s,
-            cells_4g=only_4g,
-            cells_5g=self.cells_5g.astype(np.float64),
+        only_4g = self.cells - self.cells_5g
+        self._indoor_w = radio.indoor_w(only_4g.astype(np.float64), has_5g=self._has_5g)
+        # All cells radiate, nothing disturbs: what is nearly always so.
+        self._whole = radio.Cells(
+            only_4g,
+            self.cells_5g,
             capacity=self._capacity,
             disturbed=np.zeros(count, dtype=np.bool_),
         )
+        # Batteries are sized for the station's own busy hour, the rest for cells that are full.
+        busy = radio.carry(self._peak_mbit_s, self._whole)
         sites.size(
             self._on_sites(self._drawn_w(1.0, 1.0)),
             self._on_sites(self._drawn_w(busy.load_4g, busy.load_5g)),
@@ -78,28 +79,19 @@ class Stations:
         table, sites = self.table, self.sites
         on = sites.in_operation[table.site]
         table.restarts += sites.lost_power[table.site]
-        down = np.where(table.fault("cell-unavailable"), (self.cells + 1) // 2, 0)
-        down = np.where(table.fault("out-of-service"), self.cells, down)
-        # A radio unit that fails has cells of both.
-        down_5g = np.minimum(np.ceil(down * self.cells_5g / self.cells).astype(np.int64), down)
-        of_5g = self.cells_5g - down_5g
-        of_4g = self.cells - down - of_5g
+        down, cells = self._cells_now()
         out = np.where(on, down / self.cells, 1.0)
         self._unavailable_s = np.minimum(self._unavailable_s + out * dt_s, 900.0)
 
         wander(self._users_noise, self.rng, sigma=0.05, dt_s=dt_s, tau_s=1800.0)
         wander(self._radio_noise, self.rng, sigma=0.6, dt_s=dt_s, tau_s=600.0)
-        reached = radio.OVERLAP + (1.0 - radio.OVERLAP) * (1.0 - down / self.cells)
-        carried = radio.carry(
-            self.demand_mbit_s(now_ms) * reached,
-            cells_4g=of_4g.astype(np.float64),
-            cells_5g=of_5g.astype(np.float64),
-            capacity=self._capacity,
-            disturbed=table.fault("interference"),
-        )
+        demand_mbit_s = self.demand_mbit_s(now_ms)
+        if down.any():
+            demand_mbit_s *= radio.OVERLAP + (1.0 - radio.OVERLAP) * (1.0 - down / self.cells)
+        carried = radio.carry(demand_mbit_s, cells)
         power_w = radio.power_w(
-            of_4g.astype(np.float64),
-            of_5g.astype(np.float64),
+            cells.of_4g,
+            cells.of_5g,
             load_4g=np.where(on, carried.load_4g, 0.0),
             load_5g=np.where(on, carried.load_5g, 0.0),
             has_5g=self._has_5g,
@@ -108,7 +100,22 @@ class Stations:
         sites.load_w = self._on_sites(power_w)
         self._read_power(np.where(on, power_w, 0.0))
         self._read_radio(carried, down)
-        self._read_counters(carried, of_4g=of_4g, of_5g=of_5g)
+        self._read_counters(carried, cells)
+
+    def _cells_now(self) -> tuple[IntArray, radio.Cells]:
+        """How many cells each station is missing, and those that radiate."""
+        table = self.table
+        half, all_out = table.fault("cell-unavailable"), table.fault("out-of-service")
+        disturbed = table.fault("interference")
+        if not (half.any() or all_out.any() or disturbed.any()):
+            return np.zeros(len(table), dtype=np.int64), self._whole
+        down = np.where(half, (self.cells + 1) // 2, 0)
+        down = np.where(all_out, self.cells, down)
+        # A radio unit that fails has cells of both.
+        down_5g = np.ceil(down * self.cells_5g / self.cells).astype(np.int64)
+        of_5g = self.cells_5g - down_5g
+        of_4g = self.cells - down - of_5g
+        return down, radio.Cells(of_4g, of_5g, capacity=self._capacity, disturbed=disturbed)
 
     def demand_mbit_s(self, now_ms: int) -> FloatArray:
         """What the people under each station want now, whatever it can carry."""
@@ -175,20 +182,19 @@ class Stations:
         sync = self._sync_us + 0.05 * np.abs(self._radio_noise)
         columns["sync_error_us"] = np.where(table.fault("sync-loss"), 4.0 + sync, sync)
 
-    def _read_counters(self, carried: radio.Carried, *, of_4g: IntArray, of_5g: IntArray) -> None:
+    def _read_counters(self, carried: radio.Carried, cells: radio.Cells) -> None:
         columns = self.table.columns
-        cells = of_4g + of_5g
-        radiating = cells > 0
-        load = (carried.load_4g * of_4g + carried.load_5g * of_5g) / np.maximum(cells, 1)
+        radiating = cells.of_4g + cells.of_5g > 0
         columns["rrc_conn_mean"] = carried.connected
         columns["rrc_estab_success_percent"] = np.clip(
             carried.success_percent + 0.05 * self._radio_noise, 0.0, 100.0
         )
-        columns["rru_prb_tot_dl_percent"] = np.where(radiating, radio.used_percent(load), 0.0)
-        columns["rru_prb_tot_ul_percent"] = np.where(
-            radiating, radio.used_percent(carried.uplink_load), 0.0
-        )
+        for name, load in (
+            ("rru_prb_tot_dl_percent", carried.cell_load),
+            ("rru_prb_tot_ul_percent", carried.uplink_load),
+        ):
+            columns[name] = np.where(radiating, radio.used_percent(load), 0.0)
         columns["drb_ue_thp_dl_kbit_s"] = carried.down_mbit_s * 1000.0
         columns["drb_ue_thp_ul_kbit_s"] = carried.up_mbit_s * 1000.0
         columns["cell_unavailable_s"] = self._unavailable_s
-        columns["cells_5g_active"] = of_5g
+        columns["cells_5g_active"] = cells.of_5g.astype(np.int64)

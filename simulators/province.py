@@ -23,7 +23,7 @@ from simulators.fibre import Spans
 from simulators.messages import Message, Sender
 from simulators.network import Network
 from simulators.sites import Sites
-from simulators.table import BoolArray, FloatArray, Table
+from simulators.table import BoolArray, Table
 
 PHYSICS_EVERY_S = 1.0
 

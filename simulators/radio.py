@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.table import BoolArray, FloatArray
+from simulators.table import BoolArray, FloatArray, IntArray
 
 # Demand. 17 GB a month and smartphone in South-East Asia in 2024 (Ericsson Mobility Report, June
 # 2019, forecast), 0.95 smartphones a person (93.7 million in Việt Nam: Ministry of Information and
@@ -61,12 +61,14 @@ AAU_W, AAU_LOAD_W, BASEBAND_5G_W = 633.0, 494.0, 293.0
 
 @dataclass(frozen=True)
 class Carried:
-    """What a station's cells carry now. Loads are shares of the capacity, 0 to 1."""
+    """What a station's cells carry now. Loads are shares of the capacity, 0 to 1; ``cell_load`` and
+    ``uplink_load`` are means of its cells, speeds are what a user sees."""
 
     load_4g: FloatArray
     load_5g: FloatArray
     down_mbit_s: FloatArray
     up_mbit_s: FloatArray
+    cell_load: FloatArray
     uplink_load: FloatArray
     connected: FloatArray
     success_percent: FloatArray
@@ -88,51 +90,72 @@ def _divided(a: FloatArray, b: FloatArray) -> FloatArray:
     return found
 
 
-def carry(
-    demand_mbit_s: FloatArray,
-    *,
-    cells_4g: FloatArray,
-    cells_5g: FloatArray,
-    capacity: dict[str, FloatArray],
-    disturbed: BoolArray,
-) -> Carried:
-    """Share a demand among the cells that radiate. 5G phones use 5G where it radiates, and 4G
-    otherwise; where only 5G is left, 4G phones are not served."""
-    down = np.where(disturbed, DISTURBED_DOWN, 1.0)
-    up = np.where(disturbed, DISTURBED_UP, 1.0)
-    wants_5g = np.where(cells_5g > 0, SHARE_OF_5G_PHONES, 0.0)
-    wants_4g = np.where(cells_4g > 0, 1.0 - wants_5g, 0.0)
-    rates: list[FloatArray] = []
-    loads: list[FloatArray] = []
-    ups: list[FloatArray] = []
-    uplinks: list[FloatArray] = []
-    for cells, wants, radio in ((cells_4g, wants_4g, "4g"), (cells_5g, wants_5g, "5g")):
-        for way, share, rate_list, load_list in (
-            ("down", 1.0, rates, loads),
-            ("up", UPLINK_SHARE, ups, uplinks),
-        ):
-            cell = capacity[f"{way}_{radio}"] * (down if way == "down" else up)
-            load = _divided(demand_mbit_s * wants * share, cell * cells)
-            load_list.append(np.minimum(load, 1.0))
-            rate_list.append(cell * np.maximum(1.0 - load, LEAST_SHARE))
-    served = wants_4g + wants_5g
-    per_s = demand_mbit_s / MBIT_PER_CONNECTION
+class Cells:
+    """The cells of all stations that radiate now, and who uses which: 5G phones use 5G where it
+    radiates, and 4G otherwise; where only 5G is left, 4G phones are not served."""
+
+    def __init__(
+        self,
+        of_4g: IntArray,
+        of_5g: IntArray,
+        *,
+        capacity: dict[str, FloatArray],
+        disturbed: BoolArray,
+    ) -> None:
+        self.of_4g, self.of_5g = of_4g.astype(np.float64), of_5g.astype(np.float64)
+        down = np.where(disturbed, DISTURBED_DOWN, 1.0)
+        up = np.where(disturbed, DISTURBED_UP, 1.0)
+        wants_5g = np.where(of_5g > 0, SHARE_OF_5G_PHONES, 0.0)
+        wants_4g = np.where(of_4g > 0, 1.0 - wants_5g, 0.0)
+        served = wants_4g + wants_5g
+        self.wants_4g, self.wants_5g = wants_4g, wants_5g
+        self.of_served_4g, self.of_served_5g = (
+            _divided(wants_4g, served),
+            _divided(wants_5g, served),
+        )
+        cells = self.of_4g + self.of_5g
+        self.of_cells_4g, self.of_cells_5g = (
+            _divided(self.of_4g, cells),
+            _divided(self.of_5g, cells),
+        )
+        self.down_4g, self.down_5g = capacity["down_4g"] * down, capacity["down_5g"] * down
+        self.up_4g, self.up_5g = capacity["up_4g"] * up, capacity["up_5g"] * up
+        # Load for each Mbit/s that the station's people want to download.
+        self.load_4g = _divided(wants_4g, self.down_4g * self.of_4g)
+        self.load_5g = _divided(wants_5g, self.down_5g * self.of_5g)
+        self.uplink_4g = _divided(wants_4g * UPLINK_SHARE, self.up_4g * self.of_4g)
+        self.uplink_5g = _divided(wants_5g * UPLINK_SHARE, self.up_5g * self.of_5g)
+        self.best_percent = SUCCESS_PERCENT - np.where(disturbed, DISTURBED_FAILS_PERCENT, 0.0)
+
+
+def carry(demand_mbit_s: FloatArray, cells: Cells) -> Carried:
+    """Share what people want among the cells that radiate."""
+    wanted = [
+        demand_mbit_s * each
+        for each in (cells.load_4g, cells.load_5g, cells.uplink_4g, cells.uplink_5g)
+    ]
+    loads = [np.minimum(load, 1.0) for load in wanted]
+    rates = [
+        cell * np.maximum(1.0 - load, LEAST_SHARE)
+        for load, cell in zip(
+            loads, (cells.down_4g, cells.down_5g, cells.up_4g, cells.up_5g), strict=True
+        )
+    ]
     # Little's law: connections a second, times how long each is there.
-    connected = sum(
-        per_s * wants * (MBIT_PER_CONNECTION / rate + INACTIVITY_S)
-        for wants, rate in ((wants_4g, rates[0]), (wants_5g, rates[1]))
-    )
-    full = np.clip((np.maximum(*loads) - FULL_FROM) / (1.0 - FULL_FROM), 0.0, 1.0)
-    fails = FULL_FAILS_PERCENT * full**2 + np.where(disturbed, DISTURBED_FAILS_PERCENT, 0.0)
-    cells = cells_4g + cells_5g
+    per_s = demand_mbit_s / MBIT_PER_CONNECTION
+    stays_4g = MBIT_PER_CONNECTION / rates[0] + INACTIVITY_S
+    stays_5g = MBIT_PER_CONNECTION / rates[1] + INACTIVITY_S
+    fullest = np.maximum(loads[0], loads[1])
+    full = np.maximum((fullest - FULL_FROM) / (1.0 - FULL_FROM), 0.0)
     return Carried(
         load_4g=loads[0],
         load_5g=loads[1],
-        down_mbit_s=_divided(wants_4g * rates[0] + wants_5g * rates[1], served),
-        up_mbit_s=_divided(wants_4g * ups[0] + wants_5g * ups[1], served),
-        uplink_load=_divided(uplinks[0] * cells_4g + uplinks[1] * cells_5g, cells),
-        connected=np.asarray(connected, dtype=np.float64),
-        success_percent=SUCCESS_PERCENT - fails,
+        down_mbit_s=cells.of_served_4g * rates[0] + cells.of_served_5g * rates[1],
+        up_mbit_s=cells.of_served_4g * rates[2] + cells.of_served_5g * rates[3],
+        cell_load=cells.of_cells_4g * loads[0] + cells.of_cells_5g * loads[1],
+        uplink_load=cells.of_cells_4g * loads[2] + cells.of_cells_5g * loads[3],
+        connected=per_s * (cells.wants_4g * stays_4g + cells.wants_5g * stays_5g),
+        success_percent=cells.best_percent - FULL_FAILS_PERCENT * full * full,
     )
 
 

@@ -80,11 +80,13 @@ class Shelters:
         before = self.temperature_c
         outdoor_c = outdoor_temperature_c(now_ms) + self._outdoor_offset_c
         works = ~self.cooling_out
-        fan = np.clip((before - FAN_FROM_C) / (FAN_FULL_C - FAN_FROM_C), 0.0, 1.0)
-        fan = np.where(works & (before > outdoor_c), fan * (1.0 - supplied), 0.0)
-        loses = self.closed_w_per_k + fan * self.fan_w_per_k
+        loses, keep = self.closed_w_per_k, np.exp(-dt_s / (TAU_H * 3600.0))
+        if not np.all(supplied >= 1.0):
+            fan = np.clip((before - FAN_FROM_C) / (FAN_FULL_C - FAN_FROM_C), 0.0, 1.0)
+            fan = np.where(works & (before > outdoor_c), fan * (1.0 - supplied), 0.0)
+            loses = loses + fan * self.fan_w_per_k
+            keep = np.exp(-dt_s * loses / self.heat_j_per_k)
         most = np.where(works, self.cooling_heat_w * supplied, 0.0)
-        keep = np.exp(-dt_s * loses / self.heat_j_per_k)
 
         def after(cooling_heat_w: FloatArray | float) -> FloatArray:
             end = outdoor_c + (heat_w - cooling_heat_w) / loses
@@ -94,7 +96,7 @@ class Shelters:
         alone = after(0.0)
         now = np.minimum(np.maximum(after(most), self._set_point_c), alone)
         # What the air conditioner took out: the difference to what would have been without it.
-        taken = np.where(alone > now, (alone - now) * loses / np.maximum(1.0 - keep, 1e-12), 0.0)
+        taken = np.maximum(alone - now, 0.0) * loses / (1.0 - keep)
         self.cooling_w = np.minimum(taken, most) / COP
         if self.overheated.any():
             heated = before + (OVERHEATED_C - before) * (1.0 - np.exp(-dt_s / OVERHEATED_TAU_S))
@@ -103,11 +105,13 @@ class Shelters:
         relax(self.battery_c, now, dt_s=dt_s, tau_s=BATTERY_TAU_H * 3600.0)
         wander(self._temperature_noise, self.rng, sigma=0.25, dt_s=dt_s, tau_s=300.0)
         wander(self._humidity_noise, self.rng, sigma=2.0, dt_s=dt_s, tau_s=1200.0)
-        # Outdoor air that has been warmed: the same vapour, a lower relative humidity.
-        saturated = 6.112 * np.exp(17.62 * now / (243.12 + now))
-        damp = np.minimum(100.0 * outdoor_vapour_hpa(now_ms) / saturated, 100.0)
+        target = COOLED_HUMIDITY_PERCENT + self._humidity_offset
         cooled = works & (supplied > 0.5)
-        target = np.where(cooled, COOLED_HUMIDITY_PERCENT + self._humidity_offset, damp)
+        if not cooled.all():
+            # Outdoor air that has been warmed: the same vapour, a lower relative humidity.
+            saturated = 6.112 * np.exp(17.62 * now / (243.12 + now))
+            damp = np.minimum(100.0 * outdoor_vapour_hpa(now_ms) / saturated, 100.0)
+            target = np.where(cooled, target, damp)
         relax(self._humidity_percent, target, dt_s=dt_s, tau_s=1800.0)
 
     @property

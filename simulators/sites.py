@@ -37,6 +37,7 @@ TANK_H = 24.0
 # What "low-fuel" and a weak battery mean: a tank at 12 %, half an hour to the disconnect.
 LOW_FUEL, WEAK_MIN = 0.12, 30.0
 LONGEST_MIN = 9999.0
+RUNTIME_EVERY_S = 60.0
 # A battery that misses less than this counts as charged.
 FULL = 0.9999
 # Water takes so long from the shelter's floor to what feeds the equipment; an assumption.
@@ -94,6 +95,7 @@ class Sites:
         self.voltage_v: FloatArray = np.full(count, battery.FLOAT_V)
         self.battery_current_a: FloatArray = np.zeros(count)
         self.runtime_min: FloatArray = np.zeros(count)
+        self._runtime_age_s = 0.0
         # Equipment needs a minute or two to start after its power is back.
         self._start_s: FloatArray = rng.uniform(60.0, 150.0, count)
         self._starting_s: FloatArray = np.zeros(count)
@@ -159,7 +161,7 @@ class Sites:
         self._starting_s = np.where(begins, self._start_s, np.maximum(self._starting_s - dt_s, 0.0))
         charged_wh = self._recharge(supplied_s)
         self._meter(now_ms, dt_s, mains=mains, supplied_s=supplied_s, fed_s=fed_s, in_wh=charged_wh)
-        self._read(supplied)
+        self._read(dt_s, supplied=supplied)
 
     def _take_faults(self, dt_s: float) -> None:
         """What begins or ends at once: a weak or stolen battery, an empty tank, water."""
@@ -265,7 +267,7 @@ class Sites:
         self.fuel_l = np.where(burnt > 0.0, self.fuel_l - burnt, self.fuel_l)
         energy.fuel_l += burnt
 
-    def _read(self, supplied: BoolArray) -> None:
+    def _read(self, dt_s: float, *, supplied: BoolArray) -> None:
         """What the power system's controller measures at the end of the step."""
         stolen = self.battery_stolen
         self.voltage_v = np.where(stolen, battery.FLOAT_V, battery.charging_v(self.charge))
@@ -278,11 +280,17 @@ class Sites:
             self.voltage_v[rows] = volts
             carries = self.connected[rows] & ~stolen[rows]
             self.battery_current_a[rows] = np.where(carries, -load_w / volts, 0.0)
-        hours = battery.hours_left(
-            self.load_w,
-            self.rated_ah,
-            self.charge,
-            temperature_c=self.shelters.battery_c,
-            health=self.health,
-        )
-        self.runtime_min = np.where(self.battery_stolen, 0.0, np.minimum(hours * 60.0, LONGEST_MIN))
+        # A site that is fed has its minutes worked out again once a minute, others at each step.
+        self._runtime_age_s += dt_s
+        if self._runtime_age_s >= RUNTIME_EVERY_S or dt_s == 0.0:
+            self._runtime_age_s, rows = 0.0, np.arange(self.count)
+        if len(rows):
+            hours = battery.hours_left(
+                self.load_w[rows],
+                self.rated_ah[rows],
+                self.charge[rows],
+                temperature_c=self.shelters.battery_c[rows],
+                health=self.health[rows],
+            )
+            self.runtime_min[rows] = np.minimum(hours * 60.0, LONGEST_MIN)
+        self.runtime_min[stolen] = 0.0
