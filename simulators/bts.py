@@ -36,7 +36,7 @@ class Stations:
         population = np.array([asset.population for asset in assets], dtype=np.float64)
         people = np.where(population > 0, population, rng.uniform(150.0, 900.0, count))
         self._place = day.places_of(assets)
-        self._mix = day.drawn_mix(self._place, rng)
+        self._mix = np.asfortranarray(day.drawn_mix(self._place, rng))
         # What its people want when all three uses are at their peak (Mbit/s).
         self._peak_mbit_s = people * radio.MEAN_MBIT_S_PER_PERSON / day.weekly_mean(self._mix)
         # Set by a scenario: more people than usual (a holiday), or fewer.
@@ -119,8 +119,11 @@ class Stations:
 
     def demand_mbit_s(self, now_ms: int) -> FloatArray:
         """What the people under each station want now, whatever it can carry."""
-        levels = day.levels(now_ms)[self._place]
-        busy = np.einsum("ij,ij->i", self._mix, levels)
+        levels = day.levels(now_ms)
+        busy = sum(
+            self._mix[:, use] * levels[:, use][self._place]
+            for use in (day.HOME, day.OFFICE, day.LEISURE)
+        )
         found: FloatArray = self._peak_mbit_s * busy * self.load_factor * (1.0 + self._users_noise)
         return found
 
@@ -193,7 +196,8 @@ class Stations:
             ("rru_prb_tot_dl_percent", carried.cell_load),
             ("rru_prb_tot_ul_percent", carried.uplink_load),
         ):
-            columns[name] = np.where(radiating, radio.used_percent(load), 0.0)
+            used = radio.used_percent(load)
+            columns[name] = used if cells is self._whole else np.where(radiating, used, 0.0)
         columns["drb_ue_thp_dl_kbit_s"] = carried.down_mbit_s * 1000.0
         columns["drb_ue_thp_ul_kbit_s"] = carried.up_mbit_s * 1000.0
         columns["cell_unavailable_s"] = self._unavailable_s

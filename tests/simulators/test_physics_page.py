@@ -25,6 +25,7 @@ NOT_NUMBERS = {
     "fibre": {
         *("KIND", "NO_LIGHT_DBM", "COMMISSIONED_MS", "YEAR_MS", "BEND_DB", "BEND_OVER_S"),
         *("LEAST_BER", "MOST_BER", "CODE_WORDS", "MOVEMENT_TAU_S"),
+        "ERROR_FREE_FROM_DB",
     },
 }
 
