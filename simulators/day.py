@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-import holidays
 import numpy as np
 
 from ioc.errors import ConfigError
@@ -79,6 +78,9 @@ ORDINARY = np.ones_like(MIX)
 @lru_cache(maxsize=8)
 def public_holidays(year: int) -> Mapping[date, str]:
     """Việt Nam's public holidays of a year with their English names (package ``holidays``)."""
+    # Not before it is needed: it brings every country's, 45 MB in most of a second.
+    import holidays
+
     return dict(holidays.country_holidays("VN", years=year, language="en_US"))
 
 

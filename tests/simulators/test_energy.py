@@ -271,3 +271,23 @@ def test_an_empty_tank_leaves_the_battery_and_then_nothing(step_s: float) -> Non
     assert np.all(made.fuel_l[made.genset] == pytest.approx(0.0, abs=0.05))
     assert not made.powered.any()
     assert np.all(made.voltage_v > 40)
+
+
+def test_a_weak_battery_lasts_half_an_hour_and_a_stolen_one_comes_back_charged() -> None:
+    made = sites()
+    made.battery_weak[:] = made.mains_out[:] = True
+    down_at: FloatArray = np.full(COUNT, np.nan)
+    for minute in range(1, 61):
+        made.advance(MIDNIGHT_MS + 60_000 * minute, 60.0)
+        down_at[~made.powered & np.isnan(down_at)] = minute
+    assert down_at[~made.genset] == pytest.approx(30, abs=4)
+    assert np.isnan(down_at[made.genset]).all()
+    made = sites()
+    made.battery_stolen = np.ones(COUNT, dtype=np.bool_)
+    made.advance(MIDNIGHT_MS, 60.0)
+    assert np.all(made.charge == 0.0)
+    assert np.all(made.runtime_min == 0.0)
+    assert made.powered.all()
+    made.battery_stolen = np.zeros(COUNT, dtype=np.bool_)
+    made.advance(MIDNIGHT_MS + 60_000, 60.0)
+    assert made.charge == pytest.approx(0.95, abs=0.01)
