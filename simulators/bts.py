@@ -1,4 +1,7 @@
-"""Base stations: users, radio and power drawn, on what their site gives them."""
+"""Base stations: users, radio and power drawn, on what their site gives them.
+
+How busy people are is in ``simulators/day.py``, what cells make of it in ``simulators/radio.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ioc.inventory import Asset
-from simulators.day import traffic
+from simulators import day, radio
 from simulators.network import Network
-from simulators.sites import Sites
-from simulators.table import BoolArray, FloatArray, Table, wander
+from simulators.sites import TRANSMISSION_W, Sites
+from simulators.table import BoolArray, FloatArray, IntArray, Table, wander
 
 KIND = "bts"
-# Power: what a cell draws idle, and what it adds at full load (W). A 5G cell with many antennas
-# draws several times what a 4G cell does; orders of magnitude from vendors' data sheets.
-_IDLE_W, _BUSY_W = 120.0, 90.0
-_IDLE_5G_W, _BUSY_5G_W = 260.0, 420.0
-# Downlink a user sees in an empty cell (kbit/s): 4G with 20 MHz carriers, 5G with 100 MHz.
-_EMPTY_4G_KBIT_S, _EMPTY_5G_KBIT_S = 95_000.0, 500_000.0
 
 
 class Stations:
@@ -35,23 +32,46 @@ class Stations:
         drawn_5g = np.where(rng.random(count) < 0.75, np.maximum(self.cells // 2, 1), 0)
         self.cells_5g = np.minimum(table.attribute("cells_5g", -1), self.cells).astype(np.int64)
         self.cells_5g = np.where(self.cells_5g < 0, drawn_5g, self.cells_5g)
-        self._share = rng.uniform(0.55, 0.95, count)  # how full it is in the busy hour
+        self._has_5g: BoolArray = self.cells_5g > 0
         population = np.array([asset.population for asset in assets], dtype=np.float64)
         people = np.where(population > 0, population, rng.uniform(150.0, 900.0, count))
-        # Of the people covered, about one in eight is in an RRC connection in the busy hour.
-        self._busy_users = np.maximum(people * rng.uniform(0.08, 0.16, count), 3.0)
+        self._place = day.places_of(assets)
+        self._mix = np.asfortranarray(day.drawn_mix(self._place, rng))
+        # What its people want when all three uses are at their peak (Mbit/s).
+        self._peak_mbit_s = people * radio.MEAN_MBIT_S_PER_PERSON / day.weekly_mean(self._mix)
         # Set by a scenario: more people than usual (a holiday), or fewer.
         self.load_factor: FloatArray = np.ones(count)
-        self._speed = rng.uniform(0.85, 1.15, count)
+        # Hills, walls and antennas: no cell is just as good as another (assumption).
+        spread = rng.uniform(0.85, 1.15, count)
+        self._capacity = {
+            name: capacity * spread
+            for name, capacity in radio.cell_mbit_s(self._place >= 2).items()
+        }
         self._vswr = rng.uniform(1.08, 1.32, count)
         self._floor_dbm = rng.uniform(-118.5, -113.5, count)
         self._sync_us = rng.uniform(0.05, 0.5, count)
         self._users_noise: FloatArray = np.zeros(count)
         self._radio_noise: FloatArray = np.zeros(count)
         self._unavailable_s: FloatArray = np.zeros(count)
-        self._radiating: BoolArray = np.ones(count, dtype=np.bool_)
         table.masks["genset_running"] = table.masks["fuel_percent"] = sites.genset[table.site]
-        sites.size_batteries(self._load_of_sites(self._power_w(np.ones(count), self.cells)))
+        only_4g = self.cells - self.cells_5g
+        self._indoor_w = radio.indoor_w(only_4g.astype(np.float64), has_5g=self._has_5g)
+        # All cells radiate, nothing disturbs: what is nearly always so.
+        self._whole = radio.Cells(
+            only_4g,
+            self.cells_5g,
+            capacity=self._capacity,
+            disturbed=np.zeros(count, dtype=np.bool_),
+        )
+        # Batteries are sized for the station's own busy hour, the rest for cells that are full.
+        busy = radio.carry(self._peak_mbit_s, self._whole)
+        sites.size(
+            self._on_sites(self._drawn_w(1.0, 1.0)),
+            self._on_sites(self._drawn_w(busy.load_4g, busy.load_5g)),
+            self._on_sites(self._indoor_w),
+        )
+        sites.indoor_w = self._on_sites(self._indoor_w)
+        sites.load_w = self._on_sites(self._drawn_w(0.0, 0.0))
         table.columns["cells_total"] = self.cells
 
     def advance(self, now_ms: int, dt_s: float) -> None:
@@ -59,40 +79,70 @@ class Stations:
         table, sites = self.table, self.sites
         on = sites.in_operation[table.site]
         table.restarts += sites.lost_power[table.site]
-        down_cells = np.where(table.fault("cell-unavailable"), (self.cells + 1) // 2, 0)
-        down_cells = np.where(table.fault("out-of-service"), self.cells, down_cells)
-        radiating = self.cells - down_cells
-        self._radiating = on & (radiating > 0)
-        out = np.where(on, down_cells / self.cells, 1.0)
+        down, cells = self._cells_now()
+        out = np.where(on, down / self.cells, 1.0)
         self._unavailable_s = np.minimum(self._unavailable_s + out * dt_s, 900.0)
 
         wander(self._users_noise, self.rng, sigma=0.05, dt_s=dt_s, tau_s=1800.0)
         wander(self._radio_noise, self.rng, sigma=0.6, dt_s=dt_s, tau_s=600.0)
-        usual = traffic(now_ms) * self._share * self.load_factor
-        load = np.clip(usual * (1.0 + self._users_noise), 0.0, 0.97)
-        power_w = np.where(on, self._power_w(load, radiating), 0.0)
-        sites.load_w = self._load_of_sites(power_w)
-        self._read_power(power_w)
-        self._read_radio(load, radiating, down_cells)
-        self._read_counters(load, radiating)
+        demand_mbit_s = self.demand_mbit_s(now_ms)
+        if down.any():
+            demand_mbit_s *= radio.OVERLAP + (1.0 - radio.OVERLAP) * (1.0 - down / self.cells)
+        carried = radio.carry(demand_mbit_s, cells)
+        power_w = radio.power_w(
+            cells.of_4g,
+            cells.of_5g,
+            load_4g=np.where(on, carried.load_4g, 0.0),
+            load_5g=np.where(on, carried.load_5g, 0.0),
+            has_5g=self._has_5g,
+        )
+        # What starts, or would if it had power, draws what it does when it is idle.
+        sites.load_w = self._on_sites(power_w)
+        self._read_power(np.where(on, power_w, 0.0))
+        self._read_radio(carried, down)
+        self._read_counters(carried, cells)
 
-    def counters_sent(self, rows: np.typing.NDArray[np.int64]) -> None:
+    def _cells_now(self) -> tuple[IntArray, radio.Cells]:
+        """How many cells each station is missing, and those that radiate."""
+        table = self.table
+        half, all_out = table.fault("cell-unavailable"), table.fault("out-of-service")
+        disturbed = table.fault("interference")
+        if not (half.any() or all_out.any() or disturbed.any()):
+            return np.zeros(len(table), dtype=np.int64), self._whole
+        down = np.where(half, (self.cells + 1) // 2, 0)
+        down = np.where(all_out, self.cells, down)
+        # A radio unit that fails has cells of both.
+        down_5g = np.ceil(down * self.cells_5g / self.cells).astype(np.int64)
+        of_5g = self.cells_5g - down_5g
+        of_4g = self.cells - down - of_5g
+        return down, radio.Cells(of_4g, of_5g, capacity=self._capacity, disturbed=disturbed)
+
+    def demand_mbit_s(self, now_ms: int) -> FloatArray:
+        """What the people under each station want now, whatever it can carry."""
+        levels = day.levels(now_ms)
+        busy = sum(
+            self._mix[:, use] * levels[:, use][self._place]
+            for use in (day.HOME, day.OFFICE, day.LEISURE)
+        )
+        found: FloatArray = self._peak_mbit_s * busy * self.load_factor * (1.0 + self._users_noise)
+        return found
+
+    def counters_sent(self, rows: IntArray) -> None:
         """A new 15-minute period begins for these stations."""
         self._unavailable_s[rows] = 0.0
 
-    def _power_w(self, load: FloatArray, radiating: np.typing.NDArray[np.int64]) -> FloatArray:
-        of_5g = np.minimum(self.cells_5g, radiating)
-        of_4g = radiating - of_5g
-        drawn: FloatArray = (
-            180.0  # baseband
-            + of_4g * (_IDLE_W + _BUSY_W * load)
-            + of_5g * (_IDLE_5G_W + _BUSY_5G_W * load)
+    def _drawn_w(self, load_4g: FloatArray | float, load_5g: FloatArray | float) -> FloatArray:
+        return radio.power_w(
+            (self.cells - self.cells_5g).astype(np.float64),
+            self.cells_5g.astype(np.float64),
+            load_4g=load_4g,
+            load_5g=load_5g,
+            has_5g=self._has_5g,
         )
-        return drawn
 
-    def _load_of_sites(self, power_w: FloatArray) -> FloatArray:
+    def _on_sites(self, power_w: FloatArray) -> FloatArray:
         drawn = np.bincount(self.table.site, power_w, minlength=self.sites.count)
-        return 150.0 + drawn.astype(np.float64)
+        return TRANSMISSION_W + drawn.astype(np.float64)
 
     def _read_power(self, power_w: FloatArray) -> None:
         columns, sites, at = self.table.columns, self.sites, self.table.site
@@ -107,10 +157,9 @@ class Stations:
         columns["battery_current_a"] = sites.battery_current_a[at]
         columns["battery_runtime_min"] = sites.runtime_min[at]
         columns["genset_running"] = sites.genset_running[at]
-        low = self.table.on_sites("low-fuel", sites.count)[at]
-        columns["fuel_percent"] = np.where(low, 12.0, sites.fuel_percent[at])
-        columns["shelter_temperature_c"] = sites.shelter_temperature_c[at]
-        columns["shelter_humidity_percent"] = np.clip(sites.shelter_humidity_percent[at], 5, 100)
+        columns["fuel_percent"] = sites.fuel_percent[at]
+        columns["shelter_temperature_c"] = sites.shelters.read_temperature_c[at]
+        columns["shelter_humidity_percent"] = sites.shelters.read_humidity_percent[at]
         opened = self.table.fault("door-open") | self.table.fault("battery-theft")
         columns["door_open"] = self._of_site(opened)
         columns["smoke"] = self._of_site(self.table.fault("smoke"))
@@ -122,46 +171,34 @@ class Stations:
         found: BoolArray = sites[self.table.site]
         return found
 
-    def _read_radio(
-        self,
-        load: FloatArray,
-        radiating: np.typing.NDArray[np.int64],
-        down_cells: np.typing.NDArray[np.int64],
-    ) -> None:
+    def _read_radio(self, carried: radio.Carried, down: IntArray) -> None:
         table, columns = self.table, self.table.columns
-        columns["in_service"] = radiating > 0
-        columns["cells_unavailable"] = down_cells
+        columns["in_service"] = down < self.cells
+        columns["cells_unavailable"] = down
         vswr = np.where(table.fault("vswr"), 2.6, self._vswr)
         columns["vswr"] = np.maximum(vswr + self._radio_noise * 0.02, 1.0)
         # Neighbours' users raise the floor a little in the busy hour.
-        floor = self._floor_dbm + 3.5 * load + self._radio_noise
+        floor = self._floor_dbm + 3.5 * carried.load_4g + self._radio_noise
         columns["interference_dbm"] = np.where(
             table.fault("interference"), -96.0 + self._radio_noise, floor
         )
         sync = self._sync_us + 0.05 * np.abs(self._radio_noise)
         columns["sync_error_us"] = np.where(table.fault("sync-loss"), 4.0 + sync, sync)
 
-    def _read_counters(self, load: FloatArray, radiating: np.typing.NDArray[np.int64]) -> None:
-        table, columns = self.table, self.table.columns
-        share = radiating / self.cells
-        disturbed = table.fault("interference")
-        users = self._busy_users * load / np.maximum(self._share, 0.01) * share
-        columns["rrc_conn_mean"] = users
-        success = 99.6 - 0.6 * load**2 + 0.05 * self._radio_noise
+    def _read_counters(self, carried: radio.Carried, cells: radio.Cells) -> None:
+        columns = self.table.columns
+        radiating = cells.of_4g + cells.of_5g > 0
+        columns["rrc_conn_mean"] = carried.connected
         columns["rrc_estab_success_percent"] = np.clip(
-            np.where(disturbed, success - 8.0, success), 0.0, 100.0
+            carried.success_percent + 0.05 * self._radio_noise, 0.0, 100.0
         )
-        # The fewer cells are left, the fuller each is.
-        prb = np.clip(4.0 + 82.0 * load / np.maximum(share, 0.25), 0.0, 100.0)
-        prb = np.where(radiating > 0, prb, 0.0)
-        columns["rru_prb_tot_dl_percent"] = prb
-        columns["rru_prb_tot_ul_percent"] = prb * 0.55
-        of_5g = np.minimum(self.cells_5g, radiating)
-        empty = np.where(of_5g > 0, _EMPTY_5G_KBIT_S, _EMPTY_4G_KBIT_S) * self._speed
-        # A user shares with the others, and schedulers keep a floor for each.
-        downlink = empty * (1.0 - 0.38 * prb / 100.0) * np.where(disturbed, 0.6, 1.0)
-        downlink = np.where(radiating > 0, downlink, 0.0)
-        columns["drb_ue_thp_dl_kbit_s"] = downlink
-        columns["drb_ue_thp_ul_kbit_s"] = downlink * 0.16
+        for name, load in (
+            ("rru_prb_tot_dl_percent", carried.cell_load),
+            ("rru_prb_tot_ul_percent", carried.uplink_load),
+        ):
+            used = radio.used_percent(load)
+            columns[name] = used if cells is self._whole else np.where(radiating, used, 0.0)
+        columns["drb_ue_thp_dl_kbit_s"] = carried.down_mbit_s * 1000.0
+        columns["drb_ue_thp_ul_kbit_s"] = carried.up_mbit_s * 1000.0
         columns["cell_unavailable_s"] = self._unavailable_s
-        columns["cells_5g_active"] = of_5g
+        columns["cells_5g_active"] = cells.of_5g.astype(np.int64)

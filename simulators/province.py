@@ -23,11 +23,9 @@ from simulators.fibre import Spans
 from simulators.messages import Message, Sender
 from simulators.network import Network
 from simulators.sites import Sites
-from simulators.table import BoolArray, FloatArray, Table
+from simulators.table import BoolArray, Table
 
 PHYSICS_EVERY_S = 1.0
-# Water takes so long from the shelter's floor to what feeds the equipment; an assumption.
-_WATER_RISES_S = 600.0
 
 
 class Province:
@@ -99,8 +97,6 @@ class Province:
                 sender.keep_for_later(streams[5].random(len(sender.table)) < late_bursts)
         self.reached: BoolArray = np.ones(len(self.network.sites), dtype=np.bool_)
         self._seen: tuple[bytes, bytes] | None = None
-        self._stolen: BoolArray = np.zeros(len(self.network.sites), dtype=np.bool_)
-        self._flooded_s: FloatArray = np.zeros(len(self.network.sites))
         self.device_alarms = DeviceAlarms(self.tables, streams[6])
         self._step(0.0)
 
@@ -171,7 +167,6 @@ class Province:
         """One step of the physics, from what feeds to what is fed."""
         self._break_sites()
         self.sites.advance(self.now_ms, dt_s)
-        self._drown(dt_s)
         if len(self.centres.places):
             self.sites.powered[self.centres.places] = self.centres.powered
         lit = np.ones(len(self.network.spans), dtype=np.bool_)
@@ -194,26 +189,13 @@ class Province:
 
     def _break_sites(self) -> None:
         sites, table, count = self.sites, self.stations.table, self.sites.count
-        empty = table.on_sites("battery-low", count)
-        sites.mains_out = table.on_sites("mains-failure", count) | empty
-        sites.drain(empty, to=0.165)
-        stolen = table.on_sites("battery-theft", count)
-        sites.charge[self._stolen & ~stolen] = 0.95  # the new battery comes charged
-        sites.battery_stolen = self._stolen = stolen
-        sites.cooling_out = table.on_sites("cooling-failure", count)
-        sites.overheated = table.on_sites("high-temperature", count)
-
-    def _drown(self, dt_s: float) -> None:
-        """Where water has stood for long enough nothing has power, whatever feeds it."""
-        sites = self.sites
-        flooded = self.stations.table.on_sites("flood", sites.count)
-        if not flooded.any() and not self._flooded_s.any():
-            return
-        drowned_before = self._flooded_s >= _WATER_RISES_S
-        self._flooded_s = np.where(flooded, self._flooded_s + dt_s, 0.0)
-        drowned = self._flooded_s >= _WATER_RISES_S
-        sites.lost_power |= sites.powered & drowned & ~drowned_before
-        sites.powered = sites.powered & ~drowned
+        sites.battery_weak = table.on_sites("battery-low", count)
+        sites.mains_out = table.on_sites("mains-failure", count) | sites.battery_weak
+        sites.battery_stolen = table.on_sites("battery-theft", count)
+        sites.fuel_low = table.on_sites("low-fuel", count)
+        sites.flooded = table.on_sites("flood", count)
+        sites.shelters.cooling_out = table.on_sites("cooling-failure", count)
+        sites.shelters.overheated = table.on_sites("high-temperature", count)
 
     def _let_speak(self) -> None:
         """Who can send: with power, with a way to a core site, and not struck dumb."""

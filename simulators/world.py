@@ -17,7 +17,8 @@ Attributes (all optional for a real inventory)
   ``power_area`` (the same for all stations of a mast), ``backhaul`` fibre or satellite.
 - span: ``baseline_loss_db`` (commissioned), ``splices``, ``tx_power_dbm``, ``wavelength_nm``,
   ``optics`` LR, ER or ZR with ``rx_low_warning_dbm`` and ``rx_low_alarm_dbm`` of that module,
-  ``layer`` access or aggregation, ``ring`` (false: a spur), ``duct`` (where it lies in one).
+  ``amplifier`` booster (absent: none; ``tx_power_dbm`` is what leaves it), ``layer`` access or
+  aggregation, ``ring`` (false: a spur), ``duct`` (where it lies in one).
 - dc_site: ``it_load_kw``, ``role``, ``rooms``; ups: ``feed`` A or B, ``rated_kw``; genset:
   ``rated_kw``; cooling_unit: ``rated_kw``, ``room``; rack: ``it_load_kw``, ``room``; uplink:
   ``capacity_mbit_s``; storage_backup: ``replicates_to``, the storage of the next data centre (of
@@ -51,6 +52,7 @@ OPTICS = (
     ("ZR", 70.0, 1550, (1.5, 4.0), (0.21, 0.25), -24.0, -28.0),
     ("ZR", math.inf, 1550, (5.0, 6.0), (0.21, 0.25), -24.0, -28.0),  # with a booster amplifier
 )
+LASER_DBM = 4.0  # what a module sends by itself (SFF-8472 ZR modules: 0 to 4 dBm)
 SPLICE_DB = 0.12
 DRUM_KM = 4.0  # a cable drum: a splice at each end of it
 CONNECTORS_DB = (0.6, 1.0)  # two connectors, 0.3 to 0.5 dB each
@@ -353,6 +355,8 @@ def _optics(cable: Cable, rng: random.Random) -> dict[str, Attribute]:
         "layer": cable.layer,
         "ring": cable.ring,
     }
+    if transmit[0] > LASER_DBM:
+        attributes["amplifier"] = "booster"
     if cable.duct:
         attributes["duct"] = cable.duct
     return attributes

@@ -283,6 +283,10 @@ def test_bad_firmware_sends_nonsense_and_nobody_else_does() -> None:
 # All of them
 
 
+# A shelter without cooling is not hot at once: it and what stands in it take hours to warm.
+LASTS_S = {("cooling-failure", "bts"): 3 * 3600}
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [(fault.id, kind) for fault in FAULTS.values() for kind in ON if fault.fits(kind)],
@@ -292,9 +296,10 @@ def test_every_fault_is_noticed_and_ends(fault: str, kind: str) -> None:
     asset = "B3" if fault == "low-fuel" and kind == "bts" else ON[kind]
     source = province(whole(), tick_s=10)
     listen(source, 20)
-    source.begin(fault, asset, for_s=1000)
+    for_s = LASTS_S.get((fault, kind), 1000)
+    source.begin(fault, asset, for_s=for_s)
     messages: list[Message] = []
-    for _ in range(99):
+    for _ in range(for_s // 10 - 1):
         messages += source.tick()
     mine = [one for one in messages if f"/{asset}/" in one.topic]
     if fault == "bad-payload":
