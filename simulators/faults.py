@@ -205,6 +205,12 @@ FAULTS: dict[str, FaultKind] = dict(
             en="The UPS's input breaker trips: it runs on battery.",
         ),
         _kind(
+            "ups-failure",
+            "ups",
+            vi="UPS hỏng, không còn đầu ra: UPS của nhánh kia gánh cả hai.",
+            en="The UPS fails and gives nothing: the one of the other feed carries both.",
+        ),
+        _kind(
             "ups-bypass",
             "ups",
             vi="UPS chuyển sang nhánh tắt.",
