@@ -161,7 +161,6 @@ class DataCentres:
             & self.racks.running[places.storage_rack]
         )
         design = np.maximum(self._design_kw, 1e-9)
-        self.data.flapping = (now_ms // 20_000) % 2 == 0
         self.data.advance(
             now_ms,
             dt_s,

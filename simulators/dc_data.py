@@ -67,13 +67,22 @@ class Data:
         self._times_s: list[float] = []
         self._ledger: list[FloatArray] = []
         self._mean_gb_h = self._used_gb * CHANGE_PER_DAY / 24.0
-        self._backup_begun = False
+        # When last night's backup was to begin: 0 before the first step. When the last good one was
+        # done, whether the last one was; what has changed since it began, what is left to do (GB).
+        self._night_ms = 0
+        self.backup_ms: IntArray = np.zeros(len(storage), dtype=np.int64)
+        self.backup_ok: BoolArray = np.ones(len(storage), dtype=np.bool_)
+        self._since_gb: FloatArray = np.zeros(len(storage))
+        self._left_gb: FloatArray = np.zeros(len(storage))
         # Of each place.
         self.joined: BoolArray = np.ones(places.count, dtype=np.bool_)
         self.flows: BoolArray = np.ones(len(storage), dtype=np.bool_)
         self.resync_gb: FloatArray = np.zeros(places.count)
         self._free_out: FloatArray = np.zeros(places.count)
         self._free_in: FloatArray = np.zeros(places.count)
+        # What the uplinks that are up can carry (Mbit/s), and what other traffic asks of each.
+        self._left: FloatArray = np.zeros(places.count)
+        self._offered: FloatArray = np.zeros(len(uplink))
 
     def _find_partners(self) -> tuple[IntArray, BoolArray]:
         """Where each place's platforms go, and which storages have no other side that is simulated.
@@ -112,7 +121,7 @@ class Data:
         """Move by ``dt_s``. ``reached`` places that reach a core; ``storing``: storages that run;
         ``activity``: work done at each place over the work of its own servers as sized;
         ``hosted``: of each place's own work, the share that is done and written elsewhere."""
-        up = self._use_uplinks(dt_s, powered, activity)
+        up = self._use_uplinks(now_ms, dt_s, powered, activity)
         joined = np.zeros(self.places.count, dtype=np.bool_)
         joined[self._uplink_at[up]] = True
         self.joined = (joined | ~self._has_uplink) & powered & reached
@@ -129,9 +138,12 @@ class Data:
 
     # Uplinks
 
-    def _use_uplinks(self, dt_s: float, powered: BoolArray, activity: FloatArray) -> BoolArray:
+    def _use_uplinks(
+        self, now_ms: int, dt_s: float, powered: BoolArray, activity: FloatArray
+    ) -> BoolArray:
         table, at = self.places.tables["uplink"], self._uplink_at
-        up: BoolArray = ~(table.fault("link-down") | (table.fault("flapping-link") & self.flapping))
+        flapping = (now_ms // 20_000) % 2 == 0
+        up: BoolArray = ~(table.fault("link-down") | (table.fault("flapping-link") & flapping))
         up &= powered[at]
         wander(self._noise, self.rng, sigma=0.04, dt_s=dt_s, tau_s=120.0)
         busy = np.where(activity > 0.0, QUIET_SHARE + (1.0 - QUIET_SHARE) * activity, 0.02)
@@ -141,7 +153,7 @@ class Data:
         left = self.places.total("uplink", np.where(up, self._capacity, 0.0))
         held = self.places.total("uplink", np.where(up, demand, 0.0))
         more = np.maximum(total - held, 0.0) / np.maximum(left, 1e-9)
-        self._offered: FloatArray = np.where(up, demand + more[at] * self._capacity, 0.0)
+        self._offered = np.where(up, demand + more[at] * self._capacity, 0.0)
         room = np.maximum(FILL_SHARE * self._capacity - self._offered, 0.0)
         room_in = np.maximum(FILL_SHARE * self._capacity - IN_SHARE * self._offered, 0.0)
         endless = np.where(self._has_uplink, 0.0, np.inf)
@@ -149,8 +161,6 @@ class Data:
         self._free_in = endless + self.places.total("uplink", np.where(up, room_in, 0.0))
         self._left = left
         return up
-
-    flapping = False
 
     def _read_uplinks(self, up: BoolArray, out: FloatArray, into: FloatArray) -> None:
         table, at, columns = (
@@ -261,20 +271,16 @@ class Data:
 
     def _begin_backups(self, now_ms: int) -> None:
         """As if every night before this one had gone well."""
-        self._backup_begun = True
-        count = len(self._at)
         night_ms = _night_ms(now_ms)
         took_h = 24.0 * self._mean_gb_h / (BACKUP_MBIT_S * _GB_PER_MBIT * 3600.0)
         took_ms = np.round(took_h * 3_600_000).astype(np.int64)
-        done_ms = np.full(count, night_ms, dtype=np.int64) + took_ms
+        done_ms = night_ms + took_ms
         under_way = done_ms > now_ms
-        self.backup_ms: IntArray = np.where(under_way, done_ms - _DAY_MS, done_ms)
-        self.backup_ok: BoolArray = np.ones(count, dtype=np.bool_)
-        # What has changed since the last good backup began, and what of a begun one is left.
+        self.backup_ms = np.where(under_way, done_ms - _DAY_MS, done_ms)
         since_h = (now_ms - night_ms) / 3_600_000
-        self._since_gb: FloatArray = self._mean_gb_h * since_h
+        self._since_gb = self._mean_gb_h * since_h
         rate = BACKUP_MBIT_S * _GB_PER_MBIT
-        self._left_gb: FloatArray = np.where(under_way, (done_ms - now_ms) / 1000.0 * rate, 0.0)
+        self._left_gb = np.where(under_way, (done_ms - now_ms) / 1000.0 * rate, 0.0)
         self._night_ms = night_ms
 
     def _back_up(
@@ -286,7 +292,7 @@ class Data:
         into: FloatArray,
     ) -> FloatArray:
         """Let backups begin, go on and fail; what each storage sends for them (Mbit/s)."""
-        if not self._backup_begun:
+        if not self._night_ms:
             self._begin_backups(now_ms)
         table, at, far = self.places.tables["storage_backup"], self._at, self._far
         broken = table.fault("backup-failed")
