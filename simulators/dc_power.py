@@ -39,7 +39,7 @@ LOSS_ON_BATTERY = 0.5
 LOSS_ON_BYPASS = 0.01
 # Minutes that a new battery carries the full rating where the inventory does not give
 # ``autonomy_min``; an assumption: it only bridges the genset's start.
-AUTONOMY_MIN = (5.5, 7.0)
+AUTONOMY_MIN = (4.8, 5.6)
 # Peukert's law: half the load lasts 2^1.25 times as long. About 1.25 for valve-regulated lead-acid
 # (servnetuk.com, UPS runtime explained).
 PEUKERT = 1.25
