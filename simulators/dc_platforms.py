@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulators.day import local_hour, weekday
+from simulators.day import local_hour
 from simulators.dc_places import Places
 from simulators.table import BoolArray, FloatArray, IntArray
 
@@ -18,6 +18,7 @@ _WORK = np.array(
         *(0.74, 0.80, 0.88, 0.88, 0.85, 0.74, 0.68, 0.70, 0.72, 0.70, 0.64, 0.58),
     ]
 )
+WEEKEND_SHARE = 0.5
 _HOURS, _AROUND_THE_CLOCK = np.arange(25.0), np.append(_WORK, _WORK[0])
 _LEAST = 0.54
 # What is missing for so long is moved to the other site, whose platforms then start one after the
@@ -31,7 +32,9 @@ STABLE_S = 1800.0
 def work_share(now_ms: int) -> float:
     """Work of the platforms as a share of what the servers are sized for."""
     share = float(np.interp(local_hour(now_ms), _HOURS, _AROUND_THE_CLOCK))
-    return _LEAST + 0.5 * (share - _LEAST) if weekday(now_ms) >= 5 else share
+    # The days since Thursday, 1970-01-01, in local time (UTC+7); Saturday and Sunday are off.
+    day = int((now_ms / 3_600_000 + 7.0) // 24.0)
+    return _LEAST + WEEKEND_SHARE * (share - _LEAST) if (day + 3) % 7 >= 5 else share
 
 
 def mean_work_share() -> float:

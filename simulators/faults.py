@@ -174,8 +174,9 @@ FAULTS: dict[str, FaultKind] = dict(
         _kind(
             "cooling-failure",
             "bts dc_site cooling_unit",
-            vi="Làm lạnh hỏng: nóng dần lên (cả cơ sở: mọi máy lạnh).",
-            en="Cooling fails and it grows hot (on a site: all its units).",
+            vi="Làm lạnh hỏng: nóng dần lên (cả cơ sở: mọi máy lạnh; máy chủ giảm tốc rồi tự tắt).",
+            en="Cooling fails and it grows hot "
+            "(on a site: all its units; servers slow down, then stop).",
         ),
         _kind(
             "flood",
