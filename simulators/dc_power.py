@@ -67,7 +67,8 @@ class Power:
         rated = ups.attribute("rated_kw", 0.0)
         self.ups_kw: FloatArray = np.where(rated > 0.0, rated, share_kw / USUAL_FEED_LOAD)
         self._has_ups: BoolArray = places.has("ups") > 0
-        self._feeds = _feeds(places)
+        # The feed of each UPS, the place of each feed.
+        self._feeds, self._feed_at = _feeds(places)
         given = ups.attribute("autonomy_min", 0.0)
         full_min = np.where(given > 0.0, given, rng.uniform(*AUTONOMY_MIN, len(ups)))
         self._full_h: FloatArray = full_min / 60.0
@@ -192,12 +193,7 @@ class Power:
         at, feeds = self._ups_at, self._feeds
         able_kw = np.where(self.works, self.ups_kw, 0.0)
         of_feed = np.bincount(feeds, able_kw, minlength=len(at) + 1)
-        living: set[tuple[int, int]] = set()
-        for row in np.flatnonzero(self.works).tolist():
-            living.add((int(at[row]), int(feeds[row])))
-        alive = np.zeros(len(it_kw))
-        for place, _ in living:
-            alive[place] += 1.0
+        alive = np.bincount(self._feed_at, of_feed[: len(self._feed_at)] > 0.0, len(it_kw))
         each = it_kw[at] / np.maximum(alive[at], 1.0)
         return each * able_kw / np.maximum(of_feed[feeds], 1e-9)
 
@@ -261,9 +257,9 @@ class Power:
         )
 
 
-def _feeds(places: Places) -> IntArray:
-    """The feed of each UPS: as the inventory says it (``feed``), else in turn. Numbered through
-    all places."""
+def _feeds(places: Places) -> tuple[IntArray, IntArray]:
+    """The feed of each UPS, numbered through all places, and the place of each feed: as the
+    inventory says it (``feed``), else in turn."""
     numbers: dict[tuple[int, str], int] = {}
     turn: dict[int, int] = {}
     feeds = []
@@ -271,7 +267,7 @@ def _feeds(places: Places) -> IntArray:
         turn[place] = turn.get(place, -1) + 1
         feed = str(asset.attributes.get("feed", "AB"[turn[place] % 2]))
         feeds.append(numbers.setdefault((place, feed), len(numbers)))
-    return np.array(feeds, dtype=np.int64)
+    return np.array(feeds, dtype=np.int64), np.array([at for at, _ in numbers], dtype=np.int64)
 
 
 def _losses_kw(load_kw: FloatArray, rated_kw: FloatArray) -> FloatArray:

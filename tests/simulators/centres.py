@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from tests.simulators.lab import whole
 MORNING_MS = 1_789_437_600_000
 
 
+@cache
 def of_province(name: str = "khanh-hoa") -> InventoryFile:
-    """The data centres of a province, and nothing else."""
+    """The data centres of a province, and nothing else. Always the same object."""
     province = load_province(name)
     sites, assets = build_world(province, seed=1, scale=0.005)
     kept = [asset for asset in assets if asset.kind in KINDS]
