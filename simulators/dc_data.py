@@ -37,6 +37,7 @@ QUEUE_MS, BUFFER_MS = 0.05, 50.0
 _GB_PER_MBIT = 1.0 / 8000.0
 _MOST_LAG_S = 2_592_000.0
 _DAY_MS = 86_400_000
+_NOTED_EVERY_S, _MOST_NOTED = 30.0, 2000
 
 
 class Data:
@@ -47,7 +48,8 @@ class Data:
         uplink, storage = places.tables["uplink"], places.tables["storage_backup"]
         self._uplink_at, self._at = places.at["uplink"], places.at["storage_backup"]
         self._share = rng.uniform(*TRAFFIC_SHARE, len(uplink))
-        self._capacity = uplink.attribute("capacity_mbit_s", USUAL_CAPACITY_MBIT_S)
+        given = uplink.attribute("capacity_mbit_s", USUAL_CAPACITY_MBIT_S)
+        self._capacity = np.where(given > 0.0, given, USUAL_CAPACITY_MBIT_S)
         self._noise: FloatArray = np.zeros(len(uplink))
         self._latency_ms = rng.uniform(1.2, 6.0, len(uplink))
         self._has_uplink: BoolArray = places.has("uplink") > 0
@@ -60,7 +62,9 @@ class Data:
         self._used_gb = self._capacity_gb * rng.uniform(0.42, 0.68, len(storage))
         self._pipeline_s = rng.uniform(*PIPELINE_S, len(storage))
         self._jitter_s: FloatArray = np.zeros(len(storage))
+        self._age_s: FloatArray = np.zeros(len(storage))
         self.lag_s: FloatArray = self._pipeline_s.copy()
+        self._new_gb: FloatArray = np.zeros(len(storage))
         self._written_gb: FloatArray = np.zeros(len(storage))
         self.backlog_gb: FloatArray = np.zeros(len(storage))
         # When how much had been written: as far back as something waits.
@@ -210,7 +214,8 @@ class Data:
         can_gb = np.where(self.flows, most, 0.0) * _GB_PER_MBIT * dt_s
         sent_gb = np.minimum(waiting, can_gb)
         self.backlog_gb = waiting - sent_gb
-        self._age(now_ms, dt_s, new_gb)
+        self._new_gb = new_gb
+        self._age(now_ms, dt_s)
         sent_gb = sent_gb + self._resynchronise(can_gb - sent_gb, hours, hosted)
         rate: FloatArray = sent_gb / max(_GB_PER_MBIT * dt_s, 1e-12)
         return rate
@@ -236,36 +241,35 @@ class Data:
             sent[rows] += gb * left_gb[rows] / left_gb[rows].sum()
         return sent
 
-    def _age(self, now_ms: int, dt_s: float, new_gb: FloatArray) -> None:
-        """The age of the oldest change that the other side does not have."""
+    def _age(self, now_ms: int, dt_s: float) -> None:
+        """The age of the oldest change that the other side does not have; where nothing flows, all
+        that it has grows old by the second."""
         now_s = now_ms / 1000.0
-        # Noise of the batches; no change is older than the run says.
         wander(self._jitter_s, self.rng, sigma=1.5, dt_s=max(dt_s, 1e-3), tau_s=60.0)
-        usual_s = self._pipeline_s + self._jitter_s
-        if not self._times_s:
-            self._times_s, self._ledger = [now_s - dt_s], [self._written_gb - new_gb]
+        behind = self.backlog_gb > 1e-9
+        self._note(now_s, dt_s)
+        age_s = self._age_s + dt_s
+        if (self.flows & behind).any():
+            times, ledger = np.array(self._times_s), np.array(self._ledger)
+            shipped = self._written_gb - self.backlog_gb
+            for row in np.flatnonzero(self.flows & behind).tolist():
+                age_s[row] = now_s - np.interp(shipped[row], ledger[:, row], times)
+        self._age_s = np.where(self.flows & ~behind, 0.0, age_s)
+        self.lag_s = np.minimum(self._pipeline_s + self._jitter_s + self._age_s, _MOST_LAG_S)
+
+    def _note(self, now_s: float, dt_s: float) -> None:
+        """Keep how much had been written when, as far back as something waits: each half minute,
+        every other one of what is long ago."""
+        if not self._times_s or not (self.backlog_gb > 1e-9).any():
+            self._times_s = [now_s - dt_s, now_s]
+            self._ledger = [self._written_gb - self._new_gb, self._written_gb.copy()]
+            return
+        if now_s - self._times_s[-2] < _NOTED_EVERY_S:
+            del self._times_s[-1], self._ledger[-1]
         self._times_s.append(now_s)
         self._ledger.append(self._written_gb.copy())
-        shipped = self._written_gb - self.backlog_gb
-        behind = self.backlog_gb > 1e-9
-        if not behind.any() and self.flows.all():
-            self._times_s, self._ledger = [now_s], [self._written_gb.copy()]
-            self.lag_s = usual_s
-            return
-        if len(self._times_s) > 4000:  # every other moment is enough of what is long ago
-            self._times_s[1:-1:2], self._ledger[1:-1:2] = [], []
-        times, ledger = np.array(self._times_s), np.array(self._ledger)
-        since = np.array(
-            [np.interp(done, ledger[:, row], times) for row, done in enumerate(shipped.tolist())]
-        )
-        # Where nothing is written and nothing flows, the copy grows old all the same.
-        still = ~self.flows & ~behind
-        age_s = np.where(behind, now_s - since, np.where(still, self.lag_s - usual_s + dt_s, 0.0))
-        self.lag_s = np.minimum(usual_s + np.maximum(age_s, 0.0), _MOST_LAG_S)
-        first_s = float(now_s - np.max(age_s))
-        while len(self._times_s) > 2 and self._times_s[1] < first_s:
-            self._times_s.pop(0)
-            self._ledger.pop(0)
+        if len(self._times_s) > _MOST_NOTED:
+            del self._times_s[1:-1:2], self._ledger[1:-1:2]
 
     # Backups
 
@@ -296,8 +300,7 @@ class Data:
             self._begin_backups(now_ms)
         table, at, far = self.places.tables["storage_backup"], self._at, self._far
         broken = table.fault("backup-failed")
-        hours = dt_s / 3600.0
-        self._since_gb += np.where(storing, self._mean_gb_h * hours, 0.0)
+        self._since_gb += self._new_gb
         night_ms = _night_ms(now_ms)
         due = (night_ms != self._night_ms) | (broken & (self._left_gb <= 0.0))
         self._left_gb = np.where(due, np.maximum(self._left_gb, self._since_gb), self._left_gb)

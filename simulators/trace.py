@@ -75,11 +75,12 @@ class Tracer:
         """The sites of the data centre live on each other: replication, load. What lasts comes
         before what is over, what is on the site before what is on another one."""
         far = [one for one in self._centres if metric in MOVES[one.fault] and one not in here]
-        for found in (here, far):
+        cut = [one for site in sites for one in self._cut_off(site)]
+        for found in (here, far, cut):
             lasting = [one for one in found if self._lasts(one)]
             if lasting:
                 return lasting
-        return here or far or [one for site in sites for one in self._cut_off(site)]
+        return here or far or cut
 
     def _lasts(self, broken: Breakage) -> bool:
         province = self._province

@@ -215,3 +215,22 @@ def test_work_goes_nowhere_without_a_partner() -> None:
     source.run(5400)
     assert source.centres.platforms.away_kw[0] == 0
     assert source.centres.platforms.unserved_kw[0] > 0
+
+
+def test_a_lag_of_days_is_still_right_to_the_minute() -> None:
+    """What is long ago is kept more coarsely, not wrongly; and it is worked off in the order in
+    which it was written."""
+    source = Centres(of_province(), step_s=200.0)
+    source.fault("replication-stopped", NT)
+    source.run(72 * 3600)
+    assert source.read(NT, LAG) == pytest.approx(72 * 3600, abs=120)
+    source.fault("replication-stopped", NT, on=False)
+    lags = []
+    while source.read(NT, LAG) > 60:
+        source.run(1200)
+        lags.append(source.read(NT, LAG))
+        assert len(lags) < 36
+    assert lags == sorted(lags, reverse=True)
+    # Nights are worked off faster than days: never more than twice the usual pace.
+    pace = -np.diff([72 * 3600, *lags])
+    assert max(pace[:-1]) < 2.5 * np.mean(pace)
