@@ -98,9 +98,6 @@ class Rooms:
         usual = UNIT_MARGIN * design_kw / np.maximum(units - 1.0, 1.0)
         rated = table.attribute("rated_kw", 0.0)
         self.unit_kw: FloatArray = np.where(rated > 0.0, rated, usual[self._unit_room])
-        self._mean_kw = np.bincount(self._unit_room, self.unit_kw, minlength=count) / np.maximum(
-            units, 1.0
-        )
         self._able: BoolArray = np.ones(len(table), dtype=np.bool_)
         self._order = _rank(self._unit_room, self._able)
         self._called: FloatArray = np.maximum(units - 1.0, 1.0)

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from ioc.inventory.file import InventoryFile
-from simulators.dc_heat import capacity_ratio, energy_input_ratio
+from simulators.day import outdoor_temperature_c
+from simulators.dc_heat import (
+    AIR_KJ_K,
+    OUTSIDE_KW_K,
+    RACK_KJ_K,
+    SUN_K,
+    WALL_KJ_K,
+    capacity_ratio,
+    energy_input_ratio,
+)
 from tests.simulators.centres import Centres, of_province
 
 ROOM = "room_temperature_c"
@@ -41,6 +50,33 @@ def test_the_rooms_do_not_depend_on_the_step() -> None:
     each_second, usual, coarse = warming(1.0), warming(20.0), warming(60.0)
     assert usual == pytest.approx(each_second, abs=0.4)
     assert coarse == pytest.approx(each_second, abs=0.4)
+
+
+def test_what_heats_a_room_stays_in_it_or_leaves_it() -> None:
+    """Heat of racks and UPS, less what cooling moves and walls let out, is what air, equipment and
+    walls have taken up: over two hours in which cooling fails for one."""
+    step_s = 5.0
+    source = Centres(of_province(), step_s=step_s)
+    rooms, power = source.centres.rooms, source.centres.power
+    racks = np.bincount(source.centres.racks.places.rack_room, minlength=3)
+    before = rooms.nodes_c.copy()
+    gained_kwh = np.zeros(3)
+    for minute in range(120):
+        source.fault("cooling-failure", "DC-PR", on=30 <= minute < 90)
+        for _ in range(round(60 / step_s)):
+            wall_c = rooms.nodes_c[:, 2].copy()
+            source.step()
+            heat = np.bincount(
+                source.centres.racks.places.rack_room, source.centres.racks.power_kw, minlength=3
+            )
+            heat += np.bincount(rooms.places.room["ups"], power.loss_kw, minlength=3)
+            outside_c = outdoor_temperature_c(source.now_ms) + SUN_K
+            out = OUTSIDE_KW_K * racks * ((wall_c + rooms.nodes_c[:, 2]) / 2 - outside_c)
+            gained_kwh += (heat - rooms.moved_kw - out) * step_s / 3600.0
+    masses = np.stack([AIR_KJ_K * racks, RACK_KJ_K * racks, WALL_KJ_K * racks], axis=1)
+    stored_kwh = (masses * (rooms.nodes_c - before)).sum(axis=1) / 3600.0
+    assert stored_kwh == pytest.approx(gained_kwh, abs=0.02)
+    assert stored_kwh[2] > 3.0
 
 
 def test_each_room_has_its_own_cooling() -> None:
