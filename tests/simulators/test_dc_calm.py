@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from ioc.catalog import Equals, Threshold
+from ioc.inventory.file import InventoryFile
 from simulators import data_center
 from simulators.data_center import KINDS
 from tests.simulators.centres import MORNING_MS, Centres, of_province
@@ -82,3 +84,25 @@ def test_a_day_of_troubles_stays_within_the_catalog() -> None:
                 source.fault(fault, asset, on=minute == 30)
         source.step()
         assert outside(source) == []
+
+
+def test_an_inventory_of_before_still_works() -> None:
+    """Without rooms of UPS and storage, and with units sized for the site and not for each room:
+    Nha Trang's two rooms have no unit to spare then, and nothing else is wrong."""
+    inventory = of_province()
+    assets = []
+    for asset in inventory.assets:
+        about = dict(asset.attributes)
+        if asset.kind in ("ups", "storage_backup"):
+            about.pop("room")
+        if asset.kind == "cooling_unit":
+            about["rated_kw"] = 23.8 if asset.site == "DC-NT" else 14.6
+        assets.append(msgspec.structs.replace(asset, attributes=about))
+    source = Centres(
+        InventoryFile(province="x", sites=inventory.sites, assets=assets), step_s=180.0
+    )
+    for _ in range(24 * 20):
+        source.step()
+        assert tripped(source) == {"dc-cooling-no-spare"}
+    assert source.read("DC-PR", "cooling_spare_units") == 1
+    assert source.read("DC-NT", "room_temperature_c") < 22.5
