@@ -68,6 +68,7 @@ class DataCentres:
         self._storing: BoolArray = np.ones(len(self.tables["storage_backup"]), dtype=np.bool_)
         self.energy_kwh: dict[str, FloatArray] = {name: np.zeros(count) for name in _CAME_IN}
         self._cooling_kw: FloatArray = np.zeros(count)
+        self._faults_before: tuple[bytes, ...] = ()
         self.it_power_kw: FloatArray = np.zeros(count)
 
     @property
@@ -104,12 +105,14 @@ class DataCentres:
 
     def _sub_steps(self, mains: BoolArray, dt_s: float) -> int:
         """Into how many steps ``dt_s`` is divided: one where nothing is about to change."""
+        now = tuple(self.tables[kind].fault(fault).tobytes() for kind, fault in _CHANGES)
+        same, self._faults_before = now == self._faults_before, now
         calm = (
-            bool(mains.all())
+            same
+            and bool(mains.all())
             and self.power.settled
             and self.rooms.settled
             and self.racks.settled
-            and not any(self.tables[kind].fault(fault).any() for kind, fault in _CHANGES)
         )
         return 1 if calm else min(max(1, math.ceil(dt_s / SUB_STEP_S)), _MOST_SUB_STEPS)
 

@@ -122,8 +122,6 @@ class Rooms:
         """All rooms are at their set point and no unit is starting."""
         return bool(
             (np.abs(self.air_c - self._set_c) < 0.2).all()
-            and (self._set_c == SET_POINT_C).all()
-            and self._able.all()
             and not (self.running & (self._wait_s > 0.0)).any()
         )
 
@@ -214,7 +212,7 @@ class Rooms:
         free = steady + np.einsum("rij,rj->ri", left, self.nodes_c - steady)
         reply = self._inverse[:, :, 0] - np.einsum("rij,rj->ri", left, self._inverse[:, :, 0])
         wanted_kw: FloatArray = (free[:, 0] - self._set_c) / reply[:, 0]
-        self.moved_kw = np.clip(wanted_kw, 0.0, can_kw)
+        self.moved_kw = np.minimum(np.maximum(wanted_kw, 0.0), can_kw)
         self.nodes_c = free - reply * self.moved_kw[:, np.newaxis]
         return wanted_kw
 
@@ -226,7 +224,7 @@ class Rooms:
         more = wanted_kw > CALL_AT * self._called * mean
         fewer = wanted_kw < REST_AT * (self._called - 1.0) * mean
         called = self._called + more - (fewer & ~more)
-        self._called = np.clip(called, 1.0, np.maximum(ready, 1.0))
+        self._called = np.maximum(np.minimum(called, ready), 1.0)
         needed = np.ceil(heat_kw / np.maximum(mean, 0.1) - 1e-6)
         self.spare = np.where(self._has_units, ready - needed, 1.0)
 

@@ -82,7 +82,8 @@ class Platforms:
         well = (missing <= 0.02) & resynchronised
         self._well_s = np.where(well, self._well_s + h_s, 0.0)
         self._wanted = np.where(self._well_s >= STABLE_S, 0.0, self._wanted)
-        self.moved += np.clip(self._wanted - self.moved, -h_s / MOVE_S, h_s / MOVE_S)
+        pace = h_s / MOVE_S
+        self.moved += np.minimum(np.maximum(self._wanted - self.moved, -pace), pace)
         own_kw = np.minimum(demand * (1.0 - self.moved), capacity_kw)
         asked_kw = demand * self.moved
         asked_of = np.bincount(self.partner, asked_kw, minlength=len(demand))

@@ -91,6 +91,7 @@ class Power:
         self._wait_s = self._start_s.copy()
         self._cool_s: FloatArray = np.zeros(len(genset))
         self.running: BoolArray = np.zeros(len(genset), dtype=np.bool_)
+        self.genset_power_kw: FloatArray = np.zeros(len(genset))
         # Per place.
         self.mains: BoolArray = np.ones(count, dtype=np.bool_)
         self.on_genset: BoolArray = np.zeros(count, dtype=np.bool_)
@@ -114,7 +115,6 @@ class Power:
             self.mains.all()
             and not self.on_genset.any()
             and not self.running.any()
-            and self.works.all()
             and not (self.discharging_kw > 0.0).any()
         )
 
@@ -212,6 +212,9 @@ class Power:
         direct_kw = np.where(self._has_ups, 0.0, it_kw)
         taken = self.places.total("ups", ups_kw) + direct_kw + other_kw
         self.supply_kw = np.where(self.feed, taken, 0.0)
+        if not self.running.any():
+            self.genset_power_kw = np.zeros(len(self.running))
+            return
         genset_at = self._genset_at
         rated = self.places.total("genset", np.where(self.running, self._genset_kw, 0.0))
         part = np.where(

@@ -62,7 +62,7 @@ class Racks:
     def capacity_kw(self) -> FloatArray:
         """Work that each place's servers can do now."""
         hot = (self.inlet_c - THROTTLE_C) / (CRITICAL_C - THROTTLE_C)
-        use = MOST_USE - (MOST_USE - THROTTLED_USE) * np.clip(hot, 0.0, 1.0)
+        use = MOST_USE - (MOST_USE - THROTTLED_USE) * np.minimum(np.maximum(hot, 0.0), 1.0)
         return self._sum(np.where(self.running, use * self.span_kw, 0.0))
 
     def advance(self, h_s: float, *, air_c: FloatArray, powered: BoolArray) -> None:
