@@ -30,9 +30,10 @@ _LOADS = np.array([0.25, 0.5, 0.75, 1.0])
 # The tank lasts so long at full load where the inventory does not give ``tank_l``; an assumption.
 TANK_H = 24.0
 # Losses of a double-conversion UPS as shares of its rating: without load, in proportion to load,
-# with its square. The form, and that the first is over 40 % of all and the last 1–4 %, is in
-# Schneider Electric white paper 108 (Avelar, Making Large UPS Systems More Efficient); the numbers
-# are an assumption within it: 87 % at a quarter load, 91.5 % at half, 93.5 % at full load.
+# with its square: the form of Schneider Electric white paper 108 (Avelar, Making Large UPS Systems
+# More Efficient). That the first can be over 40 % of all and the last is 1–4 %: Schneider Electric,
+# Definitions of Losses, 2012. The numbers are an assumption within these: efficiency 87 % at a
+# quarter load, 91.5 % at half, 93.5 % at full load.
 LOSS_NO_LOAD, LOSS_PROPORTIONAL, LOSS_SQUARE = 0.030, 0.025, 0.015
 # Only the inverter works on battery, and nothing but the static switch on bypass; assumptions.
 LOSS_ON_BATTERY = 0.5
