@@ -174,8 +174,9 @@ FAULTS: dict[str, FaultKind] = dict(
         _kind(
             "cooling-failure",
             "bts dc_site cooling_unit",
-            vi="Làm lạnh hỏng: nóng dần lên (cả cơ sở: mọi máy lạnh).",
-            en="Cooling fails and it grows hot (on a site: all its units).",
+            vi="Làm lạnh hỏng: nóng dần lên (cả cơ sở: mọi máy lạnh; máy chủ giảm tốc rồi tự tắt).",
+            en="Cooling fails and it grows hot "
+            "(on a site: all its units; servers slow down, then stop).",
         ),
         _kind(
             "flood",
@@ -203,6 +204,12 @@ FAULTS: dict[str, FaultKind] = dict(
             "ups",
             vi="Áp tô mát đầu vào UPS nhảy: chạy ắc quy.",
             en="The UPS's input breaker trips: it runs on battery.",
+        ),
+        _kind(
+            "ups-failure",
+            "ups",
+            vi="UPS hỏng, không còn đầu ra: UPS của nhánh kia gánh cả hai.",
+            en="The UPS fails and gives nothing: the one of the other feed carries both.",
         ),
         _kind(
             "ups-bypass",

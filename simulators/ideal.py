@@ -15,11 +15,15 @@ _SITE_POWER = (
     *("shelter_temperature_c", "shelter_humidity_percent", "rx_power_dbm", "link_up"),
     *("genset_running", "fuel_percent"),
 )
+# What servers that stop or work elsewhere move, here and at the other site.
+_MOVED_LOAD = (
+    *("load_percent", "runtime_min", "cooling_spare_units", "pue", "room_temperature_c"),
+    *("inlet_temperature_c", "supply_temperature_c", "room_humidity_percent"),
+    *("replication_lag_s", "switch_over_ready", "utilization_percent", "loss_percent"),
+    *("backup_age_h", "last_backup_ok"),
+)
 _CENTRE = (
-    *("on_battery", "runtime_min", "load_percent", "position", "switch_over_ready", "up"),
-    *("cooling_spare_units", "room_temperature_c", "room_humidity_percent", "pue"),
-    *("inlet_temperature_c", "supply_temperature_c", "replication_lag_s", "utilization_percent"),
-    *("loss_percent", "battery_charge_percent", "fuel_percent"),
+    *("on_battery", "position", "up", "battery_charge_percent", "fuel_percent", *_MOVED_LOAD),
 )
 # Which metrics a fault can carry over a limit of the catalog, on whatever it spreads to.
 MOVES: dict[str, frozenset[str]] = {
@@ -27,7 +31,7 @@ MOVES: dict[str, frozenset[str]] = {
     for fault, metrics in {
         "span-cut": ("rx_power_dbm", "link_up", "switch_over_ready", "replication_lag_s"),
         "span-bend": ("excess_loss_db", "rx_margin_db", "pre_fec_ber", "uncorrected_frames"),
-        "flapping-link": ("rx_power_dbm", "link_up", "up", "utilization_percent"),
+        "flapping-link": ("rx_power_dbm", "link_up", "up", *_MOVED_LOAD),
         "laser-ageing": ("laser_bias_ma",),
         "mains-failure": (*_SITE_POWER, *_CENTRE),
         "battery-low": _SITE_POWER,
@@ -40,25 +44,24 @@ MOVES: dict[str, frozenset[str]] = {
         "sync-loss": ("sync_error_us",),
         "door-open": ("door_open",),
         "smoke": ("smoke",),
-        "high-temperature": (
-            *("shelter_temperature_c", "room_temperature_c", "inlet_temperature_c"),
-            "supply_temperature_c",
-        ),
+        "high-temperature": ("shelter_temperature_c", *_MOVED_LOAD),
         "cooling-failure": (
             *("shelter_temperature_c", "room_temperature_c", "inlet_temperature_c", "failed"),
-            *("supply_temperature_c", "cooling_spare_units", "pue"),
+            *_MOVED_LOAD,
         ),
         "flood": _SITE_POWER,
         "low-fuel": ("fuel_percent",),
-        "ups-on-battery": ("on_battery", "runtime_min", "battery_charge_percent"),
-        "ups-bypass": ("on_bypass",),
-        "genset-not-in-auto": ("not_in_auto",),
-        "genset-failure": (),
+        "ups-on-battery": ("on_battery", "battery_charge_percent", *_MOVED_LOAD),
+        "ups-failure": ("on_battery", "battery_charge_percent", *_MOVED_LOAD),
+        "ups-bypass": ("on_bypass", *_MOVED_LOAD),
+        # Without mains, a site without its genset is lost: not by the genset alone.
+        "genset-not-in-auto": ("not_in_auto", POWER),
+        "genset-failure": (POWER,),
         "water-leak": ("water_leak",),
         "storage-full": ("used_percent",),
         "backup-failed": ("backup_age_h", "last_backup_ok"),
         "replication-stopped": ("replication_lag_s", "switch_over_ready"),
-        "link-down": ("up", "utilization_percent", "loss_percent", "switch_over_ready"),
+        "link-down": ("up", *_MOVED_LOAD),
         "silent": (),
         "sensor-spike": (),
         "sensor-stuck": (),
@@ -102,6 +105,7 @@ _TOLD: dict[str, Words] = {
     "flood": Words("critical", "flood"),
     "low-fuel": Words("minor", "lowFuel"),
     "ups-on-battery": Words("major", "batteryDischarging"),
+    "ups-failure": Words("critical", "powerProblem"),
     "ups-bypass": Words("major", "powerProblem"),
     "genset-not-in-auto": Words("major", "generatorFailure"),
     "genset-failure": Words("major", "generatorFailure"),

@@ -28,7 +28,7 @@ AUTONOMY_H = (4.0, 4.4)
 END_OF_LIFE = 0.8
 # Gensets: the next size that carries rectifiers, charging and air conditioning (kW). Litres an
 # hour a kW of size, idle and at full load: a line through 50, 75 and 100 % load of 8, 10, 15 and
-# 20 kW sets in Hardy Diesel's consumption chart, which it meets within 0.2 l/h.
+# 20 kW sets in Hardy Diesel's consumption chart, which it meets within 0.35 l/h.
 GENSET_KW = np.array([8.0, 10.0, 15.0, 20.0, 30.0, 40.0])
 IDLE_L_PER_KWH, LOADED_L_PER_KWH = 0.047, 0.271
 GENSET_STARTS_S = (10.0, 60.0)

@@ -48,7 +48,8 @@ class Tracer:
         sites = self._ends(table, row)
         dark = [site for site in sites if not province.sites.powered[site]]
         if len(dark) == len(sites):
-            return _numbers(self._at(dark, POWER))
+            found = self._at(dark, POWER)
+            return _numbers([one for one in found if self._lasts(one)] or found)
         lost = [site for site in sites if not province.reached[site]]
         found = [one for site in lost for one in self._cut_off(site)]
         return _numbers(found + self._at(dark, POWER))
@@ -60,10 +61,8 @@ class Tracer:
         if own and table.kind == SPAN:
             return _numbers(own[-1:])
         found = own + [one for one in self._at(sites, metric) if one not in own]
-        if not found and table.kind in DATA_CENTRE_KINDS:
-            # The sites of the data centre live on each other: replication, load.
-            found = [one for one in self._centres if metric in MOVES[one.fault]]
-            found += [one for site in sites for one in self._cut_off(site)]
+        if table.kind in DATA_CENTRE_KINDS:
+            found = self._in_centres(found, sites, metric)
         if not found:
             found = [one for site in sites for one in self._by_site.get(site, ())]
         return _numbers(sorted(found, key=lambda one: one.at_s)[-1:])
@@ -71,6 +70,25 @@ class Tracer:
     def own(self, table: Table, row: int, fault: str) -> list[int]:
         """Why this asset has this fault now."""
         return _numbers([one for one in self._of(table, row) if one.fault == fault][-1:])
+
+    def _in_centres(self, here: list[Breakage], sites: list[int], metric: str) -> list[Breakage]:
+        """The sites of the data centre live on each other: replication, load. What lasts comes
+        before what is over, what is on the site before what is on another one."""
+        far = [one for one in self._centres if metric in MOVES[one.fault] and one not in here]
+        cut = [one for site in sites for one in self._cut_off(site)]
+        for found in (here, far, cut):
+            lasting = [one for one in found if self._lasts(one)]
+            if lasting:
+                return lasting
+        return here or far or cut
+
+    def _lasts(self, broken: Breakage) -> bool:
+        province = self._province
+        tables = [province.tables[province.faults.kind_of(asset)] for asset in broken.assets]
+        return any(
+            table.fault(broken.fault)[table.index[asset]]
+            for table, asset in zip(tables, broken.assets, strict=True)
+        )
 
     def _of(self, table: Table, row: int) -> list[Breakage]:
         return self._by_asset.get(table.assets[row].id, [])

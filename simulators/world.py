@@ -22,7 +22,9 @@ Attributes (all optional for a real inventory)
 - dc_site: ``it_load_kw``, ``role``, ``rooms``; ups: ``feed`` A or B, ``rated_kw``; genset:
   ``rated_kw``; cooling_unit: ``rated_kw``, ``room``; rack: ``it_load_kw``, ``room``; uplink:
   ``capacity_mbit_s``; storage_backup: ``replicates_to``, the storage of the next data centre (of
-  the primary after the last); absent where there is no other.
+  the primary after the last); absent where there is no other. UPS and storage have a ``room``, too:
+  without one they stand in the first. What a real inventory may add: ``autonomy_min`` of a UPS at
+  full load, ``tank_l`` of a genset, ``capacity_tb`` of a storage.
 """
 
 from __future__ import annotations
@@ -379,16 +381,21 @@ def _with_next(
 
 def _data_center(province: Province, center: DataCenter, other: DataCenter | None) -> list[Asset]:
     """A data-centre site: power twice (A and B) behind a transfer switch and a genset, rooms with
-    their racks and cooling (one unit of the site to spare), storage with its backup and its replica
-    on another site, two uplinks."""
+    their racks and cooling (one unit of each room to spare), storage with its backup and its
+    replica on another site, two uplinks."""
     place = province.commune(center.commune).short_name
     per_rack = round(center.it_load_kw / center.racks, 2)
     # Each UPS carries the whole load alone with room to spare (2N); the genset also the cooling.
     ups_kw, genset_kw = round(center.it_load_kw * 1.3), round(center.it_load_kw * 2.6)
-    cooling_kw = round(center.it_load_kw * 1.15 / (center.cooling_units - 1), 1)
 
     # A room takes up to ten racks, and at least two cooling units.
     rooms = max(1, min(math.ceil(center.racks / 10), center.cooling_units // 2))
+    # All but one of a room's units carry its load, with the losses of a UPS and something to spare.
+    room_kw = max(
+        sum((n * rooms // center.racks) == room for n in range(center.racks)) * per_rack
+        for room in range(rooms)
+    )
+    cooling_kw = round(room_kw * 1.25 / (center.cooling_units // rooms - 1), 1)
 
     def asset(suffix: str, kind: str, name: str, **attributes: Attribute) -> Asset:
         return Asset(
@@ -415,7 +422,14 @@ def _data_center(province: Province, center: DataCenter, other: DataCenter | Non
             rooms=rooms,
         ),
         *(
-            asset(f"UPS-{feed}", "ups", f"{place} UPS {feed}", feed=feed, rated_kw=ups_kw)
+            asset(
+                f"UPS-{feed}",
+                "ups",
+                f"{place} UPS {feed}",
+                feed=feed,
+                rated_kw=ups_kw,
+                room=1 if feed == "A" else rooms,
+            )
             for feed in ("A", "B")
         ),
         asset("GEN-1", "genset", f"{place} GEN-1", rated_kw=genset_kw),
@@ -444,6 +458,7 @@ def _data_center(province: Province, center: DataCenter, other: DataCenter | Non
             "STORAGE-1",
             "storage_backup",
             f"{place} STORAGE-1",
+            room=1,
             **({} if other is None else {"replicates_to": f"{other.id}-STORAGE-1"}),
         ),
         *(
