@@ -81,7 +81,7 @@ async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) ->
         )
         async with _parts(options, clock, say) as start:
             child = await start("broker", broker.argv, broker.env)
-            await _until(lambda: _answers(broker.host, broker.port), child, clock)
+            await _until_it_works(lambda: _port_waits(broker.host, broker.port), child, clock)
             say(f"broker      {options.mqtt_bind}:{broker.port} (MQTT 3.1.1, NATS)")
 
             routes_file = await _start_receiver(options, start, say)
@@ -89,7 +89,7 @@ async def up(options: UpOptions, *, clock: Clock, say: Callable[[str], None]) ->
             child = await start("service", service, {})
             _write_run_file(options, broker)
             url = f"http://127.0.0.1:{options.http_port}"
-            await _until(lambda: _ready(url), child, clock, why_not=lambda: _not_ready(url))
+            await _until_it_works(lambda: service_waits(url), child, clock)
             say(f"service     {url}")
 
             await start("simulators", _simulators(options, broker, inventory_file), {})
@@ -291,58 +291,49 @@ def _write_run_file(options: UpOptions, broker: BrokerPlan) -> None:
     )
 
 
-async def _until(
-    holds: Callable[[], bool], child: Child, clock: Clock, *, why_not: Callable[[], str] = str
-) -> None:
+async def _until_it_works(waits_for: Callable[[], str | None], child: Child, clock: Clock) -> None:
     """Wait until a part does its work. One that ends before it ever did is not started for ever.
 
-    ``why_not`` is asked what a part that answers, and is not ready, waits for.
+    ``waits_for`` says what the part still waits for: None once it works, "" when that is not known.
     """
     deadline_s = clock.monotonic_s() + READY_WITHIN_S
-    while not await asyncio.to_thread(holds):
+    while (waiting := await asyncio.to_thread(waits_for)) is not None:
         late = clock.monotonic_s() > deadline_s
         if late or child.restarts > 0:
             why = f"not ready after {READY_WITHIN_S:g} s" if late else "ended before it was ready"
             lines = child.log.read_text(errors="replace").strip().splitlines()
             last = next((line for line in reversed(lines) if line.startswith("ioc: ")), "")
-            said = last.removeprefix("ioc: ") or await asyncio.to_thread(why_not)
-            raise PartFailedError(f"{child.name}: {why}: {said or 'no reason'}; see {child.log}")
+            said = last.removeprefix("ioc: ") or waiting or "no reason"
+            raise PartFailedError(f"{child.name}: {why}: {said}; see {child.log}")
         await clock.sleep(0.1)
 
 
-def _answers(host: str, port: int) -> bool:
+def _port_waits(host: str, port: int) -> str | None:
     import socket
 
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:
-        return False
-    return True
+        return ""
+    return None
 
 
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310  # our own
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
-
-
-def _not_ready(url: str) -> str:
-    """What the stages of a service that answers say of themselves."""
+def service_waits(url: str) -> str | None:
+    """What the stages say that are not ready, of a service that answers."""
     try:
         urllib.request.urlopen(f"{url}/readyz", timeout=2).close()  # noqa: S310  # our own
     except urllib.error.HTTPError as answer:
         with answer, contextlib.suppress(OSError, ValueError):
-            stages = json.load(answer)["stages"]
+            stages = json.load(answer)["stages"].values()
             return "; ".join(
                 f"{stage['name']}: {stage['last_error'] or stage['note']}"
                 for stage in stages
                 if not stage["ready"]
             )
+        return ""
     except OSError:
-        pass
-    return ""
+        return ""
+    return None
 
 
 async def _welcome(

@@ -17,8 +17,9 @@ import pytest
 
 from ioc.clock import SystemClock
 from ioc.commands.client import ApiError, Client, connect
-from ioc.errors import ConfigError, InUseError
+from ioc.errors import ConfigError, InUseError, StoreUnavailableError
 from ioc.inventory.file import read_inventory
+from ioc.up.up import service_waits
 from ioc.web.auth import create_token, ensure_admin_token
 from ioc.web.serve import WebSettings, serve
 from tests.servers import free_port
@@ -93,6 +94,18 @@ async def test_a_taken_port_is_named(service: Service) -> None:
     with pytest.raises(ConfigError, match=r"203\.0\.113\.1:\d+: cannot listen"):
         async with serving(service, WebSettings(host="203.0.113.1", port=free_port())):
             pass
+
+
+async def test_what_starts_it_learns_what_it_waits_for(service: Service) -> None:
+    """What `ioc up` says of a service that does not become ready in time."""
+    async with serving(service, WebSettings(port=free_port())) as url:
+        assert await asyncio.to_thread(service_waits, url) is None
+        stage = service.health.stage("store")
+        stage.ready = False
+        stage.failed(StoreUnavailableError("http://127.0.0.1:9: refused"), at_ms=5)
+        waits = await asyncio.to_thread(service_waits, url)
+        assert waits == "store: http://127.0.0.1:9: refused"
+    assert await asyncio.to_thread(service_waits, url) == ""
 
 
 def ioc(data_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
