@@ -49,7 +49,7 @@ async def publish(port: int, messages: list[Message], log: Path | None = None) -
     """Seconds from handing over the first to the PUBACK of the last."""
     book = PublishLog(log) if log is not None else None
     publisher = Publisher(Broker("127.0.0.1", port), clock=SystemClock(), log=book)
-    async with publisher.running(ending=lambda: None) as while_alive:
+    async with publisher.running() as while_alive:
         begun_s = time.monotonic()
         await publisher.put(messages)
         await while_alive(publisher.drained())

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Collection, Iterable
 
 import numpy as np
 
 from ioc.inventory import Asset
+from ioc.inventory.places import distance_km
 from simulators.bts import KIND as BTS
 from simulators.faults import FAULTS
 from simulators.province import Province
 from simulators.scenario import SPAN_ROLES, Circle, Selector
 
-_KM_PER_DEGREE = 111.2
 # So many ducts or pairs of cuts are tried: each is a walk over the whole network.
 _MOST_TRIED = 80
-
-
-def km_between(lat: float, lon: float, to_lat: float, to_lon: float) -> float:
-    """Kilometres between two points no farther apart than a province is wide."""
-    east = (to_lon - lon) * math.cos(math.radians((lat + to_lat) / 2))
-    return math.hypot(to_lat - lat, east) * _KM_PER_DEGREE
 
 
 def choose(
@@ -82,7 +75,7 @@ def _fits(asset: Asset, selector: Selector, province: Province) -> bool:
 
 
 def _near(asset: Asset, circle: Circle) -> bool:
-    return km_between(circle.lat, circle.lon, asset.lat, asset.lon) <= circle.km
+    return distance_km(circle.lat, circle.lon, asset.lat, asset.lon) <= circle.km
 
 
 def _has_role(asset: Asset, role: str | None, province: Province) -> bool:

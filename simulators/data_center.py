@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ioc.inventory import Asset
-from simulators.day import outdoor_temperature_c
 from simulators.dc_data import Data
 from simulators.dc_heat import Rooms
 from simulators.dc_places import KINDS, Places
@@ -21,6 +20,7 @@ from simulators.dc_power import Power
 from simulators.dc_racks import Racks
 from simulators.network import Network
 from simulators.table import BoolArray, FloatArray, IntArray, Table
+from simulators.weather import outdoor_temperature_c
 
 __all__ = ["KINDS", "DataCentres"]
 
@@ -84,8 +84,8 @@ class DataCentres:
         if not self._places.count:
             return
         mains = ~(
-            self._anywhere("dc_site", "mains-failure")
-            | self._anywhere("transfer_switch", "mains-failure")
+            self._places.anywhere("dc_site", "mains-failure")
+            | self._places.anywhere("transfer_switch", "mains-failure")
         )
         steps = self._sub_steps(mains, dt_s)
         h_s = dt_s / steps
@@ -96,12 +96,6 @@ class DataCentres:
         self.rooms.read(dt_s)
         self.racks.read(dt_s)
         self._read_sites(now_ms)
-
-    def _anywhere(self, kind: str, fault: str) -> BoolArray:
-        """At which places an asset of this kind has this fault."""
-        found = np.zeros(self._places.count, dtype=np.bool_)
-        found[self._places.at[kind][self.tables[kind].fault(fault)]] = True
-        return found
 
     def _sub_steps(self, mains: BoolArray, dt_s: float) -> int:
         """Into how many steps ``dt_s`` is divided: one where nothing is about to change."""
@@ -174,23 +168,15 @@ class DataCentres:
             hosted=self.platforms.away_kw / design,
         )
 
-    def _ready(self) -> BoolArray:
+    def _ready(self, *, lag_s: FloatArray, warmest_c: FloatArray) -> BoolArray:
         """Which sites the other one could take over: their copy is fresh, their uplinks work, and
-        the other site has mains, cool rooms and servers."""
+        the other site has mains, cool rooms and servers. Both arguments are per place."""
         places, data, power = self._places, self.data, self.power
-        lag_s = np.zeros(places.count)
-        np.maximum.at(lag_s, places.at["storage_backup"], data.lag_s)
         flows = data.joined.copy()
         flows[places.at["storage_backup"][~data.flows]] = False
-        warmest = self._worst_room_c()
-        able = power.powered & power.mains & data.joined & (warmest <= READY_ROOM_C)
+        able = power.powered & power.mains & data.joined & (warmest_c <= READY_ROOM_C)
         able &= self.racks.capacity_kw() > 0.5 * self._design_kw
         return flows & (lag_s < READY_LAG_S) & able[data.partner]
-
-    def _worst_room_c(self) -> FloatArray:
-        warmest = np.full(self._places.count, -np.inf)
-        np.maximum.at(warmest, self._places.room_at, self.rooms.air_c)
-        return warmest
 
     def _read_sites(self, now_ms: int) -> None:
         table, at = self.tables["dc_site"], self._places.at["dc_site"]
@@ -201,17 +187,18 @@ class DataCentres:
         table.masks["pue"] = (self.power.feed & (it_kw > 0.0))[at]
         # "Cold aisle mean" of the catalog is that of a room; a site tells its warmest room, as a
         # mean of several would hide the one that fails.
-        warmest = self._worst_room_c()
-        columns["room_temperature_c"] = warmest[at] + self.rng.normal(0.0, 0.05, len(table))
+        warmest_c = np.full(self._places.count, -np.inf)
+        np.maximum.at(warmest_c, self._places.room_at, self.rooms.air_c)
+        columns["room_temperature_c"] = warmest_c[at] + self.rng.normal(0.0, 0.05, len(table))
         damp = self._humidity + 2.0 * np.sin(now_ms / 86_400_000 * 2 * np.pi)
-        columns["room_humidity_percent"] = (damp * _dries(warmest))[at]
+        columns["room_humidity_percent"] = (damp * _dries(warmest_c))[at]
         spare = np.full(self._places.count, np.inf)
         np.minimum.at(spare, self._places.room_at, self.rooms.spare)
         columns["cooling_spare_units"] = np.clip(spare, -50, 50)[at].astype(np.int64)
         lag_s = np.zeros(self._places.count)
         np.maximum.at(lag_s, self._places.at["storage_backup"], self.data.lag_s)
         columns["replication_lag_s"] = lag_s[at]
-        columns["switch_over_ready"] = self._ready()[at]
+        columns["switch_over_ready"] = self._ready(lag_s=lag_s, warmest_c=warmest_c)[at]
         for name, fault in (
             ("smoke", "smoke"),
             ("water_leak", "water-leak"),

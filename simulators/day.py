@@ -23,9 +23,7 @@ from ioc.errors import ConfigError
 from ioc.inventory import Asset
 from ioc.inventory.province import load_province
 from simulators.table import FloatArray, IntArray
-from simulators.weather import UTC_OFFSET_H, local_hour, outdoor_temperature_c
-
-__all__ = ["levels", "local_hour", "outdoor_temperature_c", "traffic"]
+from simulators.weather import UTC_OFFSET_H
 
 HOME, OFFICE, LEISURE = 0, 1, 2
 # Share of that day's peak, mean of the hours from 0, 1, ... 23 o'clock on.
@@ -118,11 +116,6 @@ def weekly_mean(mix: FloatArray) -> FloatArray:
     by_use = (5.0 * WORKING_DAY + 2.0 * WEEKEND[0][:, None] * DAY_OFF).mean(axis=1) / 7.0
     found: FloatArray = mix @ by_use
     return found
-
-
-def traffic(now_ms: int) -> float:
-    """How busy a town is, 0 to 1: for what follows the hour of people in general."""
-    return min(float(MIX[0] @ levels(now_ms)[0]), 1.0)
 
 
 @lru_cache(maxsize=16)

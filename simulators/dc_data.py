@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulators.day import local_hour
 from simulators.dc_places import Places
 from simulators.dc_platforms import mean_work_share
 from simulators.table import BoolArray, FloatArray, IntArray, wander
+from simulators.weather import local_hour
 
 # So much storage per kW of IT load where the inventory gives no ``capacity_tb``; an assumption.
 CAPACITY_TB_PER_KW = 0.5

@@ -169,8 +169,7 @@ class Rooms:
         ``rack_kw`` of each rack (with stand-ins), ``ups_loss_kw`` of each UPS, ``feed``: which
         places have supply."""
         places, count = self.places, len(self.places.room_at)
-        hot = np.zeros(places.count, dtype=np.bool_)
-        hot[places.at["dc_site"][places.tables["dc_site"].fault("high-temperature")]] = True
+        hot = places.anywhere("dc_site", "high-temperature")
         self._set_c = np.where(hot[places.room_at], FAILED_SET_POINT_C, SET_POINT_C)
         heat = np.zeros((count, 3))
         heat[:, 1] = np.bincount(places.rack_room, rack_kw, minlength=count)
@@ -189,9 +188,7 @@ class Rooms:
     def _start_units(self, feed: BoolArray, h_s: float) -> BoolArray:
         """Which units move heat now: with power, not failed, called, and started."""
         table, at = self.places.tables["cooling_unit"], self.places.at["cooling_unit"]
-        everywhere = np.zeros(self.places.count, dtype=np.bool_)
-        sites = self.places.tables["dc_site"]
-        everywhere[self.places.at["dc_site"][sites.fault("cooling-failure")]] = True
+        everywhere = self.places.anywhere("dc_site", "cooling-failure")
         self.failed = table.fault("cooling-failure") | everywhere[at]
         self._able = feed[at] & ~self.failed
         self.running = self._able & (

@@ -8,7 +8,7 @@ import numpy as np
 
 from ioc.inventory import Asset
 from simulators.network import Network
-from simulators.table import FloatArray, IntArray, Table
+from simulators.table import BoolArray, FloatArray, IntArray, Table
 
 KINDS = (
     *("dc_site", "ups", "genset", "transfer_switch", "cooling_unit"),
@@ -52,6 +52,12 @@ class Places:
     def total(self, kind: str, values: FloatArray) -> FloatArray:
         """Sum of a value of each asset, per place."""
         return np.bincount(self.at[kind], values, minlength=self.count).astype(np.float64)
+
+    def anywhere(self, kind: str, fault: str) -> BoolArray:
+        """At which places an asset of this kind has this fault."""
+        found = np.zeros(self.count, dtype=np.bool_)
+        found[self.at[kind][self.tables[kind].fault(fault)]] = True
+        return found
 
     def has(self, kind: str) -> FloatArray:
         """How many assets of a kind each place has."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulators.day import local_hour
 from simulators.dc_places import Places
 from simulators.table import BoolArray, FloatArray, IntArray
+from simulators.weather import local_hour
 
 # Work of the platforms at each full hour as a share of what the servers are sized for: office
 # hours of agencies (7:30–11:30, 13:30–17:00), online services in the evening, batches at night.

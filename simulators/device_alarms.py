@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ class Watch:
 
     ``holds`` gives which assets have it now. It stands after ``raise_after_s`` without a pause and
     is over after ``clear_after_s`` without it. ``fault`` or ``metric`` names what it comes from.
+    ``once_per_site``: one of a site's devices speaks for all, its first.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Watch:
     clear_after_s: float = 0.0
     fault: str = ""
     metric: str = ""
+    once_per_site: bool = False
 
 
 LOSS_OF_SIGNAL = DeviceAlarm(
@@ -60,18 +63,6 @@ LOSS_OF_SIGNAL = DeviceAlarm(
     object="port-1",
     text="Loss of signal",
 )
-
-
-def _first_of_site(table: Table) -> BoolArray:
-    """The power system of a mast reports through the first of its stations."""
-    first = np.zeros(len(table), dtype=np.bool_)
-    first[np.unique(table.site, return_index=True)[1]] = True
-    return first
-
-
-def _without_mains(table: Table) -> BoolArray:
-    found: BoolArray = ~table.columns["mains_ok"] & _first_of_site(table)
-    return found
 
 
 def _without_cells(table: Table) -> BoolArray:
@@ -90,7 +81,8 @@ _WATCHES: Mapping[str, tuple[Watch, ...]] = {
                 object="rectifier",
                 text="AC mains failure",
             ),
-            holds=_without_mains,
+            holds=lambda table: ~table.columns["mains_ok"],
+            once_per_site=True,  # the power system of a mast
             # Controllers of rectifiers wait out a dip; an assumption.
             raise_after_s=5.0,
             clear_after_s=10.0,
@@ -144,15 +136,8 @@ def _watches_of(kind: str) -> list[Watch]:
     found = list(_WATCHES.get(kind, ()))
     for fault in FAULTS.values():
         if fault.alarm is not None and fault.fits(kind):
-            name = fault.id
-            found.append(
-                Watch(
-                    id=name,
-                    says=fault.alarm,
-                    holds=lambda table, name=name: table.fault(name).copy(),  # type: ignore[misc]  # bound now
-                    fault=name,
-                )
-            )
+            holds = partial(Table.fault, name=fault.id)
+            found.append(Watch(id=fault.id, says=fault.alarm, holds=holds, fault=fault.id))
     return found
 
 
@@ -165,11 +150,15 @@ class Watched:
         self.stands: BoolArray = np.zeros(len(table), dtype=np.bool_)
         self.said: BoolArray = np.zeros(len(table), dtype=np.bool_)
         self._for_s: FloatArray = np.zeros(len(table))
+        self._speaks: BoolArray = np.ones(len(table), dtype=np.bool_)
+        if watch.once_per_site:
+            self._speaks[:] = False
+            self._speaks[np.unique(table.site, return_index=True)[1]] = True
 
     def look(self, dt_s: float) -> BoolArray:
         """A step has passed; who has something to say that it can say now."""
         # A quiet device, the usual case, costs one comparison.
-        other = self.watch.holds(self.table) ^ self.stands
+        other = (self.watch.holds(self.table) & self._speaks) ^ self.stands
         if other.any() or self._for_s.any():
             self._for_s = np.where(other, self._for_s + dt_s, 0.0)
             after_s = np.where(self.stands, self.watch.clear_after_s, self.watch.raise_after_s)

@@ -18,8 +18,9 @@ import numpy as np
 from ioc.errors import FileError
 from ioc.files import line_of
 from ioc.inventory import Asset
+from ioc.inventory.places import distance_km
 from ioc.text import Text
-from simulators.choose import choose, km_between
+from simulators.choose import choose
 from simulators.province import Province
 from simulators.scenario import Area, Scenario, Selector, Step
 
@@ -279,11 +280,11 @@ def _stay(area: Area, lat: float, lon: float, *, every_s: float = 300.0) -> _Sta
     now_s, reach_km = area.begins, 0.0
     corners = area.track if len(area.track) > 1 else area.track * 2
     for (a_lon, a_lat), (b_lon, b_lat) in itertools.pairwise(corners):
-        leg_s = km_between(a_lat, a_lon, b_lat, b_lon) / area.speed_km_h * 3600.0
+        leg_s = distance_km(a_lat, a_lon, b_lat, b_lon) / area.speed_km_h * 3600.0
         steps = max(1, int(leg_s // every_s))
         for step in range(steps):
             part = step / steps
-            reach_km = km_between(
+            reach_km = distance_km(
                 a_lat + part * (b_lat - a_lat), a_lon + part * (b_lon - a_lon), lat, lon
             )
             if reach_km < area.radius_km:

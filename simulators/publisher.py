@@ -101,7 +101,11 @@ class Publisher:
 
     @contextlib.asynccontextmanager
     async def running(
-        self, *, subscribe: str = "", answer: Answer | None = None, ending: Callable[[], None]
+        self,
+        *,
+        subscribe: str = "",
+        answer: Answer | None = None,
+        ending: Callable[[], None] | None = None,
     ) -> AsyncIterator[WhileAlive]:
         """Publish in the background; the body begins once the broker is there, and does its work
         by what is handed to it.
@@ -131,7 +135,8 @@ class Publisher:
                 await self._clock.sleep(0.05)
             yield while_alive
         finally:
-            ending()
+            if ending is not None:
+                ending()
             if not publishing.done():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.drained(), _DRAIN_S)

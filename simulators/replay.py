@@ -48,7 +48,7 @@ class Replay:
     async def run(self) -> None:
         """Send everything; returns once all of it is acknowledged, or when cancelled."""
         publisher = self.publisher
-        async with publisher.running(ending=lambda: None) as while_alive:
+        async with publisher.running() as while_alive:
             await while_alive(self._send())
             await while_alive(publisher.drained())
 

@@ -155,7 +155,6 @@ class Run:
         self.recorder: Recorder | None = None
         self._stamp = Stamp(boot=draw_boot())
         self._kept = Kept(options.state_file if options.live else None, self.province)
-        self._began_s = 0.0
         self._made = 0
 
     def _scenario(self) -> tuple[Scenario, Path]:
@@ -226,7 +225,7 @@ class Run:
             feed.begin_at(clock.now_ms())
             self._kept.restore()
         grain_s = self.province.tick_s
-        self._began_s = base_s = turn_s = clock.monotonic_s()
+        base_s = turn_s = clock.monotonic_s()
         made_s = 0.0
         ticks = 0
         while self.duration_s is None or made_s + grain_s / 2 < self.duration_s:

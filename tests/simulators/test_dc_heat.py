@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from ioc.inventory.file import InventoryFile
-from simulators.day import outdoor_temperature_c
 from simulators.dc_heat import (
     AIR_KJ_K,
     OUTSIDE_KW_K,
@@ -17,6 +16,7 @@ from simulators.dc_heat import (
     capacity_ratio,
     energy_input_ratio,
 )
+from simulators.weather import outdoor_temperature_c
 from tests.simulators.centres import Centres, of_province
 
 ROOM = "room_temperature_c"
