@@ -32,6 +32,10 @@ FIT = 0.1
 # Straight, so that the cable stays within an access hop.
 FARTHEST_KM = LONGEST_ACCESS_KM / DETOUR["access"][1]
 RING_SIZES = (6, 12)
+# As cable is built: drums of 4 km with a splice at both ends of each, two connectors of 0.3 to
+# 0.5 dB each (common practice).
+DRUM_KM, SPLICE_DB = 4.0, 0.12
+CONNECTORS_DB = (0.6, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ioc.inventory import Asset
+from simulators.cabling import CONNECTORS_DB, DRUM_KM, SPLICE_DB
 from simulators.network import Network
 from simulators.table import BoolArray, FloatArray, IntArray, Table, number, wander
 from simulators.weather import outdoor_temperature_c
@@ -23,10 +24,8 @@ NO_LIGHT_DBM = -40.0
 # As built, where the inventory has nothing better: 0.21–0.275 dB/km at 1550 nm (ITU-T G.652.D
 # allows 0.30), a splice of 0.12 dB at both ends of each drum of 4 km, two connectors.
 FIBRE_DB_PER_KM = (0.21, 0.275)
-# Inventories that give a loss as it was measured share it out: two connectors of 0.3 to 0.5 dB,
-# the rest is the fibre's.
-SPLICE_DB, DRUM_KM = 0.12, 4.0
-CONNECTORS_DB = (0.6, 1.0)
+# Inventories that give a loss as it was measured share it out: what two connectors have, the rest
+# is the fibre's.
 MEAN_DB_PER_KM = {1310: 0.355, 1550: 0.2425}
 # Age since commissioning, in the ten years before 2025: repairs, connectors that are opened and
 # cable that settles add so much a year and span, and so much a year and km (assumptions; ITU-T

@@ -82,6 +82,9 @@ class Tracer:
                 return lasting
         return here or far or cut
 
+    def _cuts(self, broken: Breakage) -> bool:
+        return broken.fault in ("span-cut", "flapping-link") and self._lasts(broken)
+
     def _lasts(self, broken: Breakage) -> bool:
         province = self._province
         tables = [province.tables[province.faults.kind_of(asset)] for asset in broken.assets]
@@ -127,18 +130,11 @@ class Tracer:
         found = []
         for row in np.flatnonzero(edge).tolist():
             span = network.spans[row].id
-            found += [one for one in self._by_asset.get(span, ()) if _cuts(one, province)]
+            found += [one for one in self._by_asset.get(span, ()) if self._cuts(one)]
             far = int(network.b[row] if inside[network.a[row]] else network.a[row])
             if not powered[far]:
                 found += self._at([far], POWER)[-1:]
         return sorted(found, key=lambda one: one.at_s)
-
-
-def _cuts(broken: Breakage, province: Province) -> bool:
-    table = province.spans.table
-    return broken.fault in ("span-cut", "flapping-link") and any(
-        table.fault(broken.fault)[table.index[asset]] for asset in broken.assets
-    )
 
 
 def _numbers(found: list[Breakage]) -> list[int]:

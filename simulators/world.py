@@ -38,7 +38,7 @@ from ioc.inventory import Asset, Site
 from ioc.inventory.file import write_inventory
 from ioc.inventory.model import Attribute
 from ioc.inventory.province import DataCenter, Province, load_province
-from simulators.cabling import Cable, Node, lay_cables
+from simulators.cabling import CONNECTORS_DB, DRUM_KM, SPLICE_DB, Cable, Node, lay_cables
 from simulators.layout import Mast, Plane, place_masts, whole_numbers
 
 LAB_SITE = "S-LAB-01"
@@ -55,9 +55,6 @@ OPTICS = (
     ("ZR", math.inf, 1550, (5.0, 6.0), (0.21, 0.25), -24.0, -28.0),  # with a booster amplifier
 )
 LASER_DBM = 4.0  # what a module sends by itself (SFF-8472 ZR modules: 0 to 4 dBm)
-SPLICE_DB = 0.12
-DRUM_KM = 4.0  # a cable drum: a splice at each end of it
-CONNECTORS_DB = (0.6, 1.0)  # two connectors, 0.3 to 0.5 dB each
 # A station has three sectors; a mast in a town often a second 4G carrier.
 SECTORS = 3
 
